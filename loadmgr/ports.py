@@ -1,0 +1,83 @@
+"""What the engine needs from the outside, and nothing else.
+
+A connector is found by the `type:` in site.yaml through the entry-point group
+`loadmgr.connectors` (`gateway.<type>`, `meter.<type>`, `limit.<type>`). The entry point is a
+function `connect(options, context)` that checks its own options and raises `BadOption`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from loadmgr.events import Event, Order, Outcome
+from loadmgr.model import Site
+
+Emit = Callable[[Event], None]
+"""Hands an event to the engine. Never blocks, never raises."""
+
+Options = Mapping[str, Any]
+"""The block under a name in site.yaml, as plain data; the connector checks it."""
+
+
+class Clock(Protocol):
+    """Steady time: never steps, never runs backwards, whatever the wall clock does."""
+
+    def now(self) -> datetime:
+        """UTC."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What a connector may know about where it stands."""
+
+    name: str  # its own name in site.yaml
+    site: Site
+    clock: Clock
+
+
+class BadOption(Exception):
+    """An option in site.yaml that a connector cannot work with.
+
+    `path` leads from the connector's block to the setting: ("host",).
+    """
+
+    def __init__(self, path: tuple[str, ...], message: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class Source(Protocol):
+    """Anything that reports: a meter, a utility's channel, a calendar."""
+
+    async def run(self, emit: Emit) -> None:
+        """Report until cancelled.
+
+        What the world does wrong (silence, refusals, nonsense) is reported or
+        waited out, never raised. Reports a failing source once when it fails
+        and once when it recovers.
+        """
+        ...
+
+
+class Gateway(Protocol):
+    """Everything that speaks to charging stations, whatever protocol they speak."""
+
+    async def run(self, emit: Emit) -> None:
+        """Accept stations and report what they say until cancelled."""
+        ...
+
+    async def execute(self, order: Order) -> Outcome:
+        """Carry out one order and say how it went; never raises for the station's sake.
+
+        At most one order per station is under way at a time: the engine sees to it.
+        An order whose connection is not the station's present one is `Lost` at once.
+        """
+        ...
+
+    async def close(self, station: str, reason: str) -> None:
+        """Drop the connection of a station."""
+        ...
