@@ -1,4 +1,4 @@
-"""What can happen, and what can be ordered. Plain data that serialises: the only talk with the outside.
+"""What can happen, and what can be ordered: plain data, the only talk with the outside.
 
 Every event carries `at`, the instant it reached us on the engine's steady clock (UTC).
 `connection` numbers the connections of a station: what an old connection says is history.
@@ -15,7 +15,6 @@ from loadmgr.model import (
     EvseId,
     Limit,
     MeterId,
-    Plan,
     Session,
     StationId,
 )
@@ -178,7 +177,7 @@ class Sent(Happened):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmed(Happened):
-    """The station accepted. For `ReadFallback`, `current_a` is what it said (None: it cannot say)."""
+    """The station accepted. To `ReadFallback` it said `current_a`; None: it cannot say."""
 
     serial: int
     evse: EvseId
@@ -210,13 +209,6 @@ Outcome = Confirmed | Refused | Lost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Planned(Happened):
-    """A tick was decided."""
-
-    plan: Plan
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Restarted(Happened):
     """The engine died and came back: no connection stands, every timer starts again."""
 
@@ -237,6 +229,5 @@ Event = (
     | Confirmed
     | Refused
     | Lost
-    | Planned
     | Restarted
 )

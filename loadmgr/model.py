@@ -319,6 +319,7 @@ class Allocation:
     evse: EvseId
     current_a: float
     ladder: tuple[Rung, ...]
+    steered: bool = True  # False: it takes no part, nothing is ordered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

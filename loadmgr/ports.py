@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from loadmgr.events import Event, Order, Outcome
-from loadmgr.model import Site
+from loadmgr.model import Limit, Site
+from loadmgr.snapshot import Snapshot
 
 Emit = Callable[[Event], None]
 """Hands an event to the engine. Never blocks, never raises."""
@@ -80,4 +81,36 @@ class Gateway(Protocol):
 
     async def close(self, station: str, reason: str) -> None:
         """Drop the connection of a station."""
+        ...
+
+
+class Desk(Protocol):
+    """What a page, an API or a table may ask the engine, and the little it may do."""
+
+    def snapshot(self) -> Snapshot | None:
+        """The last tick; None before the first."""
+        ...
+
+    def past(self, at: datetime) -> Snapshot | None:
+        """The tick that was in force at an instant, as far back as it is kept."""
+        ...
+
+    async def newer_than(self, number: int) -> Snapshot:
+        """Wait for a tick with a higher number."""
+        ...
+
+    def age_s(self) -> float:
+        """Seconds since the last tick was decided, on the monotonic clock; inf before the first."""
+        ...
+
+    def set_limit(self, limit: Limit) -> None:
+        """Lower a circuit. A limit can never raise what may be drawn."""
+        ...
+
+    def release_limit(self, name: str, source: str) -> bool:
+        """Take a limit back. False: there is none of that name."""
+        ...
+
+    def now(self) -> datetime:
+        """The engine's steady clock, UTC."""
         ...

@@ -1,0 +1,150 @@
+"""What the building draws: a circuit's meter less what the cars are known to draw.
+
+A meter counts cars and building together, and the cars' own readings come later
+and less often. So the building's load is only known to lie in an interval: the
+sample less the most the cars can have drawn, up to the sample less the least.
+The estimate moves only as far as that interval forces it, and the highest
+estimate of the last half minute is what the plan counts with. A car that ramps
+does not look like a building that does, and a building that falls is believed
+when it has stayed down.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from loadmgr.core.conduct import highest, site_current
+from loadmgr.core.ledger import lawful
+from loadmgr.core.state import EvseState, MeterState, State
+from loadmgr.events import CircuitMeasured
+from loadmgr.model import CircuitId, Evse, Meter, MeterId, Site
+from loadmgr.units import NOTHING, PHASES, PerPhase, add, higher, lower, subtract
+
+HOLD = timedelta(seconds=30)
+BUCKET = timedelta(seconds=5)
+FRESH = timedelta(seconds=15)
+TRANSITION = timedelta(seconds=15)  # after a raise or a plug-in the car may be anywhere below it
+GOOD_TO_RETURN = 3
+ABSURD = 20.0  # times the rating: no fuse would let that through
+
+
+def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
+    """The meter's state after one sample; a sample that cannot be true counts as silence."""
+    known = state.meters[event.meter]
+    meter = site.meter[event.meter]
+    circuit = site.circuit[meter.circuit]
+    if not _plausible(event.current_a, circuit.rating_a):
+        back = known.good_in_a_row >= GOOD_TO_RETURN
+        return known if back else replace(known, good_in_a_row=0)
+    least, most = _cars(site, state, meter, event.at)
+    lowest, top = subtract(event.current_a, most), subtract(event.current_a, least)
+    overloaded = tuple(event.current_a[p] > circuit.usable_a[p] for p in PHASES)
+    before = known.building_a if known.at is not None else top
+    estimate = [
+        # No benefit of the doubt for a phase that is over its limit right now.
+        max(0.0, top[p] if overloaded[p] else min(max(before[p], lowest[p]), top[p]))
+        for p in PHASES
+    ]
+    building: PerPhase = (estimate[0], estimate[1], estimate[2])
+    lost = known.at is None or event.at - known.at > timedelta(seconds=meter.lost_after_s)
+    return MeterState(
+        current_a=event.current_a,
+        at=event.at,
+        good_in_a_row=1 if lost else known.good_in_a_row + 1,
+        building_a=building,
+        peaks=_hold(known.peaks, event.at, building),
+    )
+
+
+def _plausible(current_a: PerPhase, rating_a: PerPhase) -> bool:
+    return all(math.isfinite(i) for i in current_a) and all(
+        abs(current_a[p]) <= ABSURD * max(rating_a) for p in PHASES
+    )
+
+
+def _cars(site: Site, state: State, meter: Meter, now: datetime) -> tuple[PerPhase, PerPhase]:
+    """The least and the most that the cars below this meter can be drawing. [A]"""
+    least, most = NOTHING, NOTHING
+    for evse in site.below[meter.circuit]:
+        low, high = _car(site, evse, state.evses[evse.id], now)
+        least, most = add(least, low), add(most, high)
+    return least, most
+
+
+def _car(site: Site, evse: Evse, belief: EvseState, now: datetime) -> tuple[PerPhase, PerPhase]:
+    low, high = NOTHING, NOTHING
+    fresh = [r for r in belief.readings if now - r.at <= FRESH]
+    for place, reading in enumerate(fresh):
+        seen = site_current(evse, reading)
+        if seen is None:
+            drawn = highest(reading, site.voltage_v, len(evse.wiring.terminals)) or 0.0
+            high = higher(high, evse.worst_a(drawn))
+            low = NOTHING
+        else:
+            high = higher(high, seen)
+            low = seen if place == 0 else lower(low, seen)
+    if belief.raised_at is not None and now - belief.raised_at <= TRANSITION:
+        allowed = max((*lawful(belief, now), belief.fallback_a or 0.0))
+        high = higher(high, evse.worst_a(min(evse.max_a, allowed)))
+    return low, high
+
+
+def _hold(
+    peaks: tuple[tuple[datetime, PerPhase], ...], now: datetime, building_a: PerPhase
+) -> tuple[tuple[datetime, PerPhase], ...]:
+    """The highest estimate of each recent bucket of time, oldest first."""
+    kept = tuple(peak for peak in peaks if now - peak[0] <= HOLD)
+    if kept and now - kept[-1][0] < BUCKET:
+        start, peak = kept[-1]
+        return (*kept[:-1], (start, higher(peak, building_a)))
+    return (*kept, (now, building_a))
+
+
+# ── Reading it ────────────────────────────────────────────────────────────────────────────
+
+
+def believed(site: Site, state: State, now: datetime) -> Mapping[CircuitId, PerPhase]:
+    """What is not steered on each circuit, as the plan has to count with it. [A]
+
+    A circuit with a live meter: what was measured. With a lost one: the declared
+    worst case. Without one: what was declared for it, and all that its
+    sub-circuits carry.
+    """
+    found: dict[CircuitId, PerPhase] = {}
+    children: dict[CircuitId, PerPhase] = {}
+    for circuit in reversed(site.circuits):
+        below = children.get(circuit.id, NOTHING)
+        if circuit.meter is None:
+            load = add(circuit.building_a, below)
+        elif is_lost(site.meter[circuit.meter], state, now):
+            load = higher(site.meter[circuit.meter].worst_building_a, below)
+        else:
+            load = held(state.meters[circuit.meter])
+        found[circuit.id] = load
+        if circuit.feeds_from is not None:
+            above = children.get(circuit.feeds_from, NOTHING)
+            children[circuit.feeds_from] = add(above, load)
+    return found
+
+
+def held(meter: MeterState) -> PerPhase:
+    """The highest estimate of the last half minute. [A]"""
+    top = NOTHING
+    for _, peak in meter.peaks:
+        top = higher(top, peak)
+    return top
+
+
+def is_lost(meter: Meter, state: State, now: datetime) -> bool:
+    """Silent for too long, or back for less than a few good samples."""
+    known = state.meters[meter.id]
+    if known.at is None or known.good_in_a_row < GOOD_TO_RETURN:
+        return True
+    return now - known.at > timedelta(seconds=meter.lost_after_s)
+
+
+def lost(site: Site, state: State, now: datetime) -> tuple[MeterId, ...]:
+    return tuple(meter.id for meter in site.meters if is_lost(meter, state, now))

@@ -1,0 +1,108 @@
+"""What the readings of an EVSE say about its car and its obedience."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from loadmgr.core.ledger import lawful
+from loadmgr.core.state import EvseState, Quarantine
+from loadmgr.events import EvseMeasured
+from loadmgr.model import Evse
+from loadmgr.units import PHASES, PerPhase
+
+TOLERANCE_A = 1.0  # class B meters, harmonics and a pilot's duty cycle, together
+TOLERANCE = 0.05
+OVER_SAMPLES = 2
+OVER_FOR = timedelta(seconds=4)
+OBEYS_FOR = timedelta(seconds=60)
+
+USED_A = 3.0  # a phase in use carries more than this
+IDLE_A = 0.5  # and an unused one less than this
+
+SLACK_A = 1.5  # a car is "below its limit" when it leaves more than this
+
+
+def site_current(evse: Evse, reading: EvseMeasured) -> PerPhase | None:
+    """What a reading says of the site's phases; None where it cannot say. [A]"""
+    if reading.terminal_a is None or not evse.wiring.known:
+        return None
+    return evse.wiring.on_site(reading.terminal_a)
+
+
+def highest(reading: EvseMeasured, voltage_v: float, terminals: int) -> float | None:
+    """The current on the fullest terminal; from power, the least that it can be. [A]"""
+    if reading.terminal_a is not None:
+        return max(reading.terminal_a)
+    if reading.power_w is not None:
+        return reading.power_w / voltage_v / terminals
+    return None
+
+
+def energy(belief: EvseState, event: EvseMeasured) -> EvseState:
+    """Follow the energy register; one that falls is history."""
+    if event.energy_wh is None or (belief.energy_wh or 0.0) > event.energy_wh:
+        return belief
+    start = belief.session_start_wh
+    if belief.session is not None and start is None:
+        start = event.energy_wh
+    return replace(belief, energy_wh=event.energy_wh, session_start_wh=start)
+
+
+def phases(evse: Evse, belief: EvseState, event: EvseMeasured) -> EvseState:
+    """Learn which phases the car uses; forget at once when another one carries current."""
+    readings = [seen for r in belief.readings if (seen := site_current(evse, r)) is not None]
+    if not readings:
+        return belief
+    stray = belief.phases is not None and any(
+        readings[-1][phase] > IDLE_A for phase in PHASES if phase not in belief.phases
+    )
+    if stray:
+        return replace(belief, phases=None)
+    if len(readings) < 3 or belief.session is None:
+        return belief
+    used = frozenset(p for p in PHASES if all(seen[p] > USED_A for seen in readings))
+    idle = frozenset(p for p in PHASES if all(seen[p] < IDLE_A for seen in readings))
+    settled = used and len(used) + len(idle) == len(PHASES)
+    return replace(belief, phases=used) if settled else belief
+
+
+def draws_less(belief: EvseState, event: EvseMeasured) -> EvseState:
+    """Note since when the car has left part of its limit unused."""
+    drawn = None if event.terminal_a is None else max(event.terminal_a)
+    limit = belief.in_force.current_a if belief.in_force is not None else 0.0
+    if drawn is None or limit == 0.0 or drawn > limit - SLACK_A:
+        return replace(belief, draws_less_since=None)
+    return replace(belief, draws_less_since=belief.draws_less_since or event.at)
+
+
+def obedience(evse: Evse, belief: EvseState, event: EvseMeasured) -> EvseState:
+    """Quarantine a charger that draws more than it may, and release one that obeys again.
+
+    More than it may: above every limit that can lawfully be in force, in two
+    samples that lie some seconds apart.
+    """
+    drawn = None if event.terminal_a is None else max(event.terminal_a)
+    if drawn is None or belief.fallback_a is None:
+        return belief
+    allowed = min(evse.max_a, max(belief.fallback_a, *lawful(belief, event.at), 0.0))
+    if drawn <= allowed + TOLERANCE_A + TOLERANCE * allowed:
+        return _obeys(belief, event.at)
+    since = belief.over_since or event.at
+    belief = replace(belief, over_since=since, over_count=belief.over_count + 1)
+    if belief.quarantine is not None:
+        return replace(belief, quarantine=replace(belief.quarantine, obeying_since=None))
+    if belief.over_count < OVER_SAMPLES or event.at - since < OVER_FOR:
+        return belief
+    reason = f"may draw {allowed:.1f} A, draws {drawn:.1f} A"
+    return replace(belief, quarantine=Quarantine(since=event.at, reason=reason, next_try=event.at))
+
+
+def _obeys(belief: EvseState, at: datetime) -> EvseState:
+    belief = replace(belief, over_since=None, over_count=0)
+    if belief.quarantine is None:
+        return belief
+    since = belief.quarantine.obeying_since or at
+    if at - since >= OBEYS_FOR:
+        return replace(belief, quarantine=None)
+    return replace(belief, quarantine=replace(belief.quarantine, obeying_since=since))

@@ -1,0 +1,100 @@
+"""What may be sent now: the gate between a plan and the chargers.
+
+The plan says where to go; `due` says which step is safe. A decrease leaves at
+once. An increase leaves only when, with it already counted, the ledger still
+fits every row: what others were told before counts until they have confirmed
+and followed. So no order and no subset of orders, confirmed or lost, can take
+a fuse above its rating.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from loadmgr.core import envelope
+from loadmgr.core.envelope import Row, load_on
+from loadmgr.core.ledger import per_circuit, per_phase, worst_case, worst_current
+from loadmgr.core.state import State
+from loadmgr.core.wishes import Wish, wishes
+from loadmgr.events import Order, SetFallback, SetLimit
+from loadmgr.model import CircuitId, Evse, Plan, Site, StationId
+from loadmgr.units import PerPhase, add, higher, subtract
+
+
+def due(
+    site: Site, state: State, plan: Plan, now: datetime, *, raises: bool = True
+) -> tuple[Order, ...]:
+    """The orders to send now, most urgent first; at most one per station.
+
+    With `raises=False` (no journal) only what leaves the ledger as it is, or
+    lowers it, is sent.
+    """
+    headroom = _Headroom(site, state, now)
+    chosen: list[Wish] = []
+    for station, evses in site.stations.items():
+        if busy(site, state, station):
+            continue
+        offered = [wish for evse in evses for wish in wishes(site, state, plan, evse, now)]
+        for wish in sorted(offered, key=lambda wish: wish.urgency):
+            step = _step(site, state, wish, now)
+            if step.rises and not (raises and headroom.allows(step)):
+                continue
+            headroom.take(step)
+            chosen.append(wish)
+            break
+    chosen.sort(key=lambda wish: wish.urgency)
+    return tuple(
+        replace(wish.order, serial=serial)
+        for serial, wish in enumerate(chosen, state.last_serial + 1)
+    )
+
+
+def busy(site: Site, state: State, station: StationId) -> bool:
+    """An order is under way: OCPP-J (section 4.1.1) allows one open CALL per station."""
+    return any(state.evses[evse.id].in_flight is not None for evse in site.stations[station])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Step:
+    """What one order does to the ledger entry of its EVSE, from the moment it is sent."""
+
+    evse: Evse
+    growth: PerPhase
+
+    @property
+    def rises(self) -> bool:
+        return max(self.growth) > 1e-9
+
+
+def _step(site: Site, state: State, wish: Wish, now: datetime) -> _Step:
+    evse = site.evse[wish.order.evse]
+    belief = state.evses[evse.id]
+    worst = worst_current(evse, belief, now)
+    asked = wish.order.current_a if isinstance(wish.order, SetLimit | SetFallback) else 0.0
+    before = per_phase(site, evse, belief, worst)
+    after = per_phase(site, evse, belief, max(worst, min(asked, evse.max_a)))
+    return _Step(evse=evse, growth=subtract(higher(before, after), before))
+
+
+class _Headroom:
+    """What the rows have left above the ledger, less what was promised in this round."""
+
+    def __init__(self, site: Site, state: State, now: datetime) -> None:
+        self._site = site
+        self._rows: Mapping[CircuitId, tuple[Row, ...]] = envelope.rows(site, state, now)
+        self._used = dict(per_circuit(site, worst_case(site, state, now)))
+
+    def allows(self, step: _Step) -> bool:
+        for circuit in self._site.path[step.evse.circuit]:
+            total = add(self._used[circuit], step.growth)
+            for row in self._rows[circuit]:
+                rise = load_on(self._site, step.growth, row.number)
+                if rise > 0 and load_on(self._site, total, row.number) > row.left + 1e-6:
+                    return False
+        return True
+
+    def take(self, step: _Step) -> None:
+        for circuit in self._site.path[step.evse.circuit]:
+            self._used[circuit] = add(self._used[circuit], step.growth)

@@ -1,0 +1,113 @@
+"""What each row of each circuit has: rating, limits in force, the building, and what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from loadmgr.core import building
+from loadmgr.core.state import State
+from loadmgr.model import Circuit, CircuitId, EvseId, Limit, Site
+from loadmgr.units import PHASES, PerPhase, Phase, power_w
+
+ROWS = 4  # L1, L2, L3 in ampere, then all phases together in watt
+POWER = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One ceiling: a phase of a circuit [A], or all its phases together [W]."""
+
+    circuit: CircuitId
+    number: int  # 0 … 2: the phase; 3: power
+    rating: float  # copper or contract, inf where there is none
+    usable: float  # less margin, the lowest limit in force applied
+    building: float  # of it, taken by what is not steered
+    limit: Limit | None  # what made it lower than the rating less margin
+
+    @property
+    def phase(self) -> Phase | None:
+        return Phase(self.number) if self.number < POWER else None
+
+    @property
+    def left(self) -> float:
+        """For all cars together. Negative when the building alone is too much."""
+        return self.usable - self.building
+
+
+def rows(site: Site, state: State, now: datetime) -> Mapping[CircuitId, tuple[Row, ...]]:
+    """Every ceiling of every circuit as it stands now, four rows each."""
+    load = building.believed(site, state, now)
+    return {
+        circuit.id: tuple(
+            _row(site, state, circuit, number, load[circuit.id], now) for number in range(ROWS)
+        )
+        for circuit in site.circuits
+    }
+
+
+def _row(
+    site: Site, state: State, circuit: Circuit, number: int, load_a: PerPhase, now: datetime
+) -> Row:
+    rating, own = _rating(circuit, number)
+    usable, limit = lowest(state, circuit, number, own, now)
+    return Row(
+        circuit=circuit.id,
+        number=number,
+        rating=rating,
+        usable=usable,
+        building=power_w(load_a, site.voltage_v) if number == POWER else load_a[number],
+        limit=limit,
+    )
+
+
+def _rating(circuit: Circuit, number: int) -> tuple[float, float]:
+    """The rating of a row, and what of it may be used without any limit."""
+    if number < POWER:
+        return circuit.rating_a[number], circuit.usable_a[number]
+    contract = float("inf") if circuit.max_power_w is None else circuit.max_power_w
+    return contract, contract
+
+
+def lowest(
+    state: State, circuit: Circuit, number: int, own: float, now: datetime
+) -> tuple[float, Limit | None]:
+    """The lowest ceiling in force on one row, and the limit that sets it (None: its own)."""
+    usable, by = own, None
+    for limit in state.limits.values():
+        if limit.circuit != circuit.id or not limit.in_force(now):
+            continue
+        asked = limit.power_w if number == POWER else limit.current_a[number]
+        if asked is not None and asked < usable:
+            usable, by = asked, limit
+    return usable, by
+
+
+def load_on(site: Site, current_a: PerPhase, number: int) -> float:
+    """What currents put on a row: ampere on a phase, watt on the power row."""
+    return power_w(current_a, site.voltage_v) if number == POWER else current_a[number]
+
+
+def excess(
+    site: Site, rows: Mapping[CircuitId, tuple[Row, ...]], entries: Mapping[EvseId, PerPhase]
+) -> Mapping[tuple[CircuitId, int], float]:
+    """Rows on which building and entries together are above what may be used, and by how much."""
+    found: dict[tuple[CircuitId, int], float] = {}
+    for circuit, its_rows in rows.items():
+        fed = [entries[evse.id] for evse in site.below[circuit] if evse.id in entries]
+        for row in its_rows:
+            over = sum(load_on(site, entry, row.number) for entry in fed) - row.left
+            if over > 1e-6:
+                found[circuit, row.number] = over
+    return found
+
+
+def unlimited(row: Row) -> bool:
+    return row.usable == float("inf")
+
+
+def phases_of(site: Site, evse: EvseId) -> tuple[Phase, ...]:
+    """The site phases an EVSE may load, as the ledger counts it."""
+    worst = site.evse[evse].worst_a(1.0)
+    return tuple(phase for phase in PHASES if worst[phase] > 0)

@@ -1,0 +1,73 @@
+"""The worst-case ledger: the most each EVSE could lawfully draw on each phase, now.
+
+A charger counts for what it may do, not for what it was told. An entry rises at
+once and falls only on proof: a confirmation from the very connection the limit
+was sent on, and then the time a charger and a car need to follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+
+from loadmgr.core.state import EvseState, State
+from loadmgr.model import CircuitId, Evse, EvseId, Site
+from loadmgr.units import PerPhase, add, on_each
+
+FOLLOW = timedelta(seconds=12)
+"""From a confirmed decrease to a lower current: 7 s for the station, 5 s for the car
+(IEC 61851-1 gives the car 5 s after its pilot has changed)."""
+
+CLOCK_SLACK = timedelta(seconds=30)
+"""How far a station's clock may be off when it ends a limit by itself."""
+
+
+def worst_case(site: Site, state: State, now: datetime) -> Mapping[EvseId, PerPhase]:
+    """The ledger: per EVSE, the largest current on each site phase. [A]"""
+    entries: dict[EvseId, PerPhase] = {}
+    for evse in site.evses:
+        belief = state.evses[evse.id]
+        entries[evse.id] = per_phase(site, evse, belief, worst_current(evse, belief, now))
+    return entries
+
+
+def worst_current(evse: Evse, belief: EvseState, now: datetime) -> float:
+    """The largest current per phase that this EVSE could lawfully draw. [A]"""
+    if belief.quarantine is not None or belief.fallback_a is None:
+        return evse.max_a
+    return min(evse.max_a, max(belief.fallback_a, *lawful(belief, now), 0.0))
+
+
+def lawful(belief: EvseState, now: datetime) -> Iterator[float]:
+    """Every limit that may be in force, or whose effect may not have ended. [A]"""
+    if belief.in_force is not None and now < belief.in_force.ends_at:
+        yield belief.in_force.current_a
+    for grant in belief.unknown:
+        if now < grant.ends_at:
+            yield grant.current_a
+    for fading in belief.fading:
+        if now < fading.until:
+            yield fading.current_a
+
+
+def per_phase(site: Site, evse: Evse, belief: EvseState, current_a: float) -> PerPhase:
+    """`current_a` on every phase it may be drawn from. [A]
+
+    On all the EVSE's phases, unless the site trusts what was measured.
+    """
+    trusted = site.policy.trust_measured_phases and belief.quarantine is None
+    if trusted and belief.phases is not None:
+        return on_each(current_a, belief.phases)
+    return evse.worst_a(current_a)
+
+
+def per_circuit(site: Site, entries: Mapping[EvseId, PerPhase]) -> Mapping[CircuitId, PerPhase]:
+    """Sum of entries on every circuit. [A]"""
+    totals: dict[CircuitId, PerPhase] = {circuit.id: (0.0, 0.0, 0.0) for circuit in site.circuits}
+    for evse in site.evses:
+        entry = entries.get(evse.id)
+        if entry is None:
+            continue
+        for circuit in site.path[evse.circuit]:
+            totals[circuit] = add(totals[circuit], entry)
+    return totals

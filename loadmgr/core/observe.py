@@ -1,0 +1,257 @@
+"""The only way belief changes: `observe(site, state, event) -> State`.
+
+Pure. The order of events about different EVSEs does not matter, and an event
+that repeats what is known changes nothing. What an old connection says never
+lowers the ledger.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from loadmgr.core import building, conduct, orders
+from loadmgr.core.ledger import FOLLOW
+from loadmgr.core.state import EvseState, Fading, MeterState, State
+from loadmgr.events import (
+    CircuitMeasured,
+    Confirmed,
+    Event,
+    EvseMeasured,
+    LimitReleased,
+    LimitSet,
+    Lost,
+    NeedsChanged,
+    Refused,
+    Restarted,
+    Sent,
+    SessionEnded,
+    SessionStarted,
+    StationBooted,
+    StationConnected,
+    StationDisconnected,
+    StatusChanged,
+)
+from loadmgr.model import Evse, EvseId, Site, StationId
+
+READINGS_KEPT = timedelta(seconds=15)
+
+
+def observe(site: Site, state: State, event: Event) -> State:
+    """The belief after one event. Events about things the site does not have change nothing."""
+    return _RULES[type(event)](site, state, event)
+
+
+# ── Stations ──────────────────────────────────────────────────────────────────────────────
+
+
+def _connected(site: Site, state: State, event: StationConnected) -> State:
+    def rule(evse: Evse, belief: EvseState) -> EvseState:
+        if belief.connection is not None and belief.connection > event.connection:
+            return belief
+        return replace(
+            belief, connection=event.connection, seen=True, offline_since=None, in_flight=None
+        )
+
+    return _each_evse(site, state, event.station, rule)
+
+
+def _booted(site: Site, state: State, event: StationBooted) -> State:
+    """Whatever it was told may be forgotten: its fallback has to be proved again."""
+
+    def rule(evse: Evse, belief: EvseState) -> EvseState:
+        if belief.connection != event.connection:
+            return belief
+        return replace(belief, fallback_a=None, fallback_written=None, fallback_checked=None)
+
+    return _each_evse(site, state, event.station, rule)
+
+
+def _disconnected(site: Site, state: State, event: StationDisconnected) -> State:
+    def rule(evse: Evse, belief: EvseState) -> EvseState:
+        if belief.connection != event.connection:
+            return belief
+        return replace(belief, connection=None, offline_since=event.at, in_flight=None)
+
+    return _each_evse(site, state, event.station, rule)
+
+
+def _status(site: Site, state: State, event: StatusChanged) -> State:
+    belief = state.evses.get(event.evse)
+    if belief is None or belief.connection != event.connection:
+        return state
+    return _with(state, event.evse, replace(belief, status=event.status))
+
+
+# ── Sessions ──────────────────────────────────────────────────────────────────────────────
+
+
+def _session_started(site: Site, state: State, event: SessionStarted) -> State:
+    belief = state.evses.get(event.session.evse)
+    if belief is None:
+        return state
+    known = belief.session
+    if known is not None and known.transaction_id == event.session.transaction_id:
+        return state
+    return _with(
+        state,
+        event.session.evse,
+        replace(
+            _forget_car(_fade_limit(belief, event)),
+            session=event.session,
+            session_start_wh=belief.energy_wh,
+            off_since=event.at,
+        ),
+    )
+
+
+def _session_ended(site: Site, state: State, event: SessionEnded) -> State:
+    belief = state.evses.get(event.evse)
+    if belief is None or belief.session is None:
+        return state
+    if belief.session.transaction_id != event.transaction_id:
+        return state
+    return _with(state, event.evse, _forget_car(_fade_limit(belief, event)))
+
+
+def _fade_limit(belief: EvseState, event: SessionStarted | SessionEnded) -> EvseState:
+    """The transaction that a limit belonged to is over: it counts until the car has followed."""
+    if belief.in_force is None:
+        return belief
+    return replace(
+        belief,
+        in_force=None,
+        fading=(
+            *belief.fading,
+            Fading(current_a=belief.in_force.current_a, until=event.at + FOLLOW),
+        ),
+    )
+
+
+def _forget_car(belief: EvseState) -> EvseState:
+    return replace(
+        belief,
+        session=None,
+        session_start_wh=None,
+        phases=None,
+        draws_less_since=None,
+        on_since=None,
+        off_since=None,
+        raised_at=None,
+    )
+
+
+def _needs(site: Site, state: State, event: NeedsChanged) -> State:
+    belief = state.evses.get(event.evse)
+    if belief is None or belief.session is None:
+        return state
+    return _with(
+        state, event.evse, replace(belief, session=replace(belief.session, needs=event.needs))
+    )
+
+
+# ── Meters ────────────────────────────────────────────────────────────────────────────────
+
+
+def _evse_measured(site: Site, state: State, event: EvseMeasured) -> State:
+    belief = state.evses.get(event.evse)
+    if belief is None or belief.connection != event.connection or not _sane(event):
+        return state
+    evse = site.evse[event.evse]
+    recent = (*(r for r in belief.readings if r.at > event.at - READINGS_KEPT), event)
+    belief = replace(belief, readings=recent[-4:])
+    belief = conduct.energy(belief, event)
+    belief = conduct.phases(evse, belief, event)
+    belief = conduct.draws_less(belief, event)
+    return _with(state, event.evse, conduct.obedience(evse, belief, event))
+
+
+def _sane(event: EvseMeasured) -> bool:
+    numbers = (*(event.terminal_a or ()), event.power_w, event.energy_wh)
+    return all(n is None or (math.isfinite(n) and n > -1e-3) for n in numbers)
+
+
+def _circuit_measured(site: Site, state: State, event: CircuitMeasured) -> State:
+    if event.meter not in state.meters:
+        return state
+    meters = {**state.meters, event.meter: building.sample(site, state, event)}
+    return replace(state, meters=meters)
+
+
+# ── Limits ────────────────────────────────────────────────────────────────────────────────
+
+
+def _limit_set(site: Site, state: State, event: LimitSet) -> State:
+    if event.limit.circuit not in site.circuit:
+        return state
+    return replace(state, limits={**state.limits, event.limit.name: event.limit})
+
+
+def _limit_released(site: Site, state: State, event: LimitReleased) -> State:
+    kept = {name: limit for name, limit in state.limits.items() if name != event.name}
+    return replace(state, limits=kept)
+
+
+# ── Orders ────────────────────────────────────────────────────────────────────────────────
+
+
+def _sent(site: Site, state: State, event: Sent) -> State:
+    order = event.order
+    belief = state.evses.get(order.evse)
+    if belief is None:
+        return state
+    state = replace(state, last_serial=max(state.last_serial, order.serial))
+    return _with(state, order.evse, orders.sent(belief, order, event.at))
+
+
+def _outcome(site: Site, state: State, event: Confirmed | Refused | Lost) -> State:
+    belief = state.evses.get(event.evse)
+    if belief is None or belief.in_flight is None or belief.in_flight.serial != event.serial:
+        return state
+    return _with(state, event.evse, orders.answered(belief, event))
+
+
+def _restarted(site: Site, state: State, event: Restarted) -> State:
+    return replace(
+        state,
+        evses={name: orders.restarted(belief, event.at) for name, belief in state.evses.items()},
+        meters={meter.id: MeterState() for meter in site.meters},
+    )
+
+
+# ── The table ─────────────────────────────────────────────────────────────────────────────
+
+_RULES: dict[type[Any], Callable[[Site, State, Any], State]] = {
+    StationConnected: _connected,
+    StationBooted: _booted,
+    StationDisconnected: _disconnected,
+    StatusChanged: _status,
+    SessionStarted: _session_started,
+    SessionEnded: _session_ended,
+    NeedsChanged: _needs,
+    EvseMeasured: _evse_measured,
+    CircuitMeasured: _circuit_measured,
+    LimitSet: _limit_set,
+    LimitReleased: _limit_released,
+    Sent: _sent,
+    Confirmed: _outcome,
+    Refused: _outcome,
+    Lost: _outcome,
+    Restarted: _restarted,
+}
+
+
+def _with(state: State, evse: EvseId, belief: EvseState) -> State:
+    return replace(state, evses={**state.evses, evse: belief})
+
+
+def _each_evse(
+    site: Site, state: State, station: StationId, rule: Callable[[Evse, EvseState], EvseState]
+) -> State:
+    evses = dict(state.evses)
+    for evse in site.stations.get(station, ()):
+        evses[evse.id] = rule(evse, evses[evse.id])
+    return replace(state, evses=evses)

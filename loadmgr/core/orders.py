@@ -1,0 +1,150 @@
+"""What an order does to the belief about its EVSE: when it leaves, and when it is answered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from loadmgr.core.ledger import CLOCK_SLACK, FOLLOW
+from loadmgr.core.state import EvseState, Fading, Grant, Quarantine
+from loadmgr.events import (
+    Confirmed,
+    Lost,
+    Order,
+    Outcome,
+    ReadFallback,
+    Refused,
+    SetFallback,
+    SetLimit,
+)
+
+RETRY_FIRST = timedelta(seconds=5)
+RETRY_LONGEST = timedelta(minutes=5)
+ESCALATE = timedelta(seconds=20)
+
+
+def sent(belief: EvseState, order: Order, at: datetime) -> EvseState:
+    """From here on the order may be in force."""
+    belief = replace(belief, in_flight=order, quarantine=_tried(belief.quarantine, order, at))
+    match order:
+        case SetLimit():
+            return _limit_sent(belief, order, at)
+        case SetFallback() if belief.fallback_a is not None:
+            return replace(belief, fallback_a=max(belief.fallback_a, order.current_a))
+        case _:
+            return belief
+
+
+def _tried(quarantine: Quarantine | None, order: Order, at: datetime) -> Quarantine | None:
+    """One more attempt to bring a charger back; the next one waits twice as long."""
+    if quarantine is None or isinstance(order, SetFallback | ReadFallback):
+        return quarantine
+    wait = min(ESCALATE * 2.0**quarantine.tried, RETRY_LONGEST)
+    return replace(quarantine, tried=quarantine.tried + 1, next_try=at + wait)
+
+
+def _limit_sent(belief: EvseState, order: SetLimit, at: datetime) -> EvseState:
+    grant = Grant(
+        serial=order.serial,
+        connection=order.connection,
+        current_a=order.current_a,
+        sent_at=at,
+        ends_at=at + timedelta(seconds=order.lasts_s) + CLOCK_SLACK,
+        transaction_id=order.transaction_id,
+    )
+    raised = order.current_a > belief.commanded_a
+    switched_on = order.current_a > 0 and belief.on_since is None
+    switched_off = order.current_a == 0 and belief.on_since is not None
+    return replace(
+        belief,
+        unknown=(*_not_ended(belief.unknown, at), grant),
+        fading=tuple(f for f in belief.fading if at < f.until),
+        raised_at=at if raised else belief.raised_at,
+        on_since=at if switched_on else None if switched_off else belief.on_since,
+        off_since=at if switched_off else None if switched_on else belief.off_since,
+    )
+
+
+def _not_ended(grants: tuple[Grant, ...], at: datetime) -> tuple[Grant, ...]:
+    return tuple(grant for grant in grants if at < grant.ends_at)
+
+
+def answered(belief: EvseState, outcome: Outcome) -> EvseState:
+    """The answer to the order under way; its serial has been matched already."""
+    order = belief.in_flight
+    belief = replace(belief, in_flight=None)
+    if isinstance(outcome, Lost) or outcome.connection != belief.connection:
+        return _failed(belief, outcome)
+    if isinstance(outcome, Refused):
+        belief = _failed(belief, outcome)
+        return replace(
+            belief, unknown=tuple(g for g in belief.unknown if g.serial != outcome.serial)
+        )
+    belief = replace(belief, failures=0, retry_at=None)
+    match order:
+        case SetLimit():
+            return _limit_confirmed(belief, outcome)
+        case SetFallback():
+            return replace(belief, fallback_written=outcome.connection)
+        case ReadFallback():
+            return replace(
+                belief, fallback_a=outcome.current_a, fallback_checked=outcome.connection
+            )
+        case _:
+            return belief
+
+
+def _limit_confirmed(belief: EvseState, outcome: Confirmed) -> EvseState:
+    """All earlier limits are replaced; a higher one counts until charger and car have followed."""
+    grant = next((g for g in belief.unknown if g.serial == outcome.serial), None)
+    if grant is None:
+        return belief
+    earlier = [g for g in belief.unknown if g.serial < grant.serial]
+    if belief.in_force is not None:
+        earlier.append(belief.in_force)
+    highest = max((g.current_a for g in earlier if outcome.at < g.ends_at), default=0.0)
+    fading = tuple(f for f in belief.fading if outcome.at < f.until)
+    if highest > grant.current_a:
+        fading = (*fading, Fading(current_a=highest, until=outcome.at + FOLLOW))
+    return replace(
+        belief,
+        in_force=grant,
+        unknown=tuple(g for g in belief.unknown if g.serial > grant.serial),
+        fading=fading,
+    )
+
+
+def _failed(belief: EvseState, outcome: Outcome) -> EvseState:
+    failures = belief.failures + 1
+    pause = min(RETRY_FIRST * 2 ** min(failures - 1, 6), RETRY_LONGEST)
+    return replace(belief, failures=failures, retry_at=outcome.at + pause)
+
+
+def restarted(belief: EvseState, at: datetime) -> EvseState:
+    """Nobody knows how long we were away: every timer starts again, no connection stands."""
+    return replace(
+        belief,
+        connection=None,
+        offline_since=at,
+        in_flight=None,
+        readings=(),
+        retry_at=None,
+        in_force=_renewed(belief.in_force, at) if belief.in_force is not None else None,
+        unknown=tuple(_renewed(grant, at) for grant in belief.unknown),
+        fading=tuple(replace(fading, until=at + FOLLOW) for fading in belief.fading),
+        quarantine=_patient(belief.quarantine, at),
+        draws_less_since=None,
+        over_since=None,
+        over_count=0,
+        on_since=at if belief.on_since is not None else None,
+        off_since=at if belief.off_since is not None else None,
+        raised_at=None,
+    )
+
+
+def _renewed(grant: Grant, at: datetime) -> Grant:
+    return replace(grant, sent_at=at, ends_at=at + (grant.ends_at - grant.sent_at))
+
+
+def _patient(quarantine: Quarantine | None, at: datetime) -> Quarantine | None:
+    return None if quarantine is None else replace(quarantine, next_try=at, obeying_since=None)

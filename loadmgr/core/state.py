@@ -1,0 +1,122 @@
+"""What we believe right now. Frozen; only `observe` makes a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from loadmgr.events import EvseMeasured, Order
+from loadmgr.model import ConnectorStatus, EvseId, Limit, MeterId, Session, Site
+from loadmgr.units import NOTHING, PerPhase, Phase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A limit that was sent to an EVSE. It is in force, or it may be."""
+
+    serial: int
+    connection: int
+    current_a: float
+    sent_at: datetime
+    ends_at: datetime  # from here on it has surely ended by itself
+    transaction_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fading:
+    """A higher limit that was replaced: charger and car may still follow it until then."""
+
+    current_a: float
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantine:
+    """A charger that draws more than it may. It counts at its hardware maximum."""
+
+    since: datetime
+    reason: str
+    tried: int = 0  # how many orders were given to bring it back
+    next_try: datetime
+    obeying_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvseState:
+    """Belief about one EVSE."""
+
+    # Link. None: no connection stands.
+    connection: int | None = None
+    seen: bool = False  # it has connected at least once
+    offline_since: datetime | None = None
+    status: ConnectorStatus | None = None
+
+    # The ledger's evidence.
+    fallback_a: float | None = None  # as read back since the last boot
+    fallback_written: int | None = None  # on which connection it was last accepted
+    fallback_checked: int | None = None  # on which connection it was last read back
+    in_force: Grant | None = None  # the last one that was confirmed
+    unknown: tuple[Grant, ...] = ()  # sent, and how it went is not known
+    fading: tuple[Fading, ...] = ()
+    in_flight: Order | None = None
+    failures: int = 0  # refusals and losses in a row
+    retry_at: datetime | None = None
+    quarantine: Quarantine | None = None
+
+    # The car.
+    session: Session | None = None
+    session_start_wh: float | None = None  # register at the first reading of the session
+    energy_wh: float | None = None  # register now
+    readings: tuple[EvseMeasured, ...] = ()  # the last few, oldest first
+    phases: frozenset[Phase] | None = None  # measured to be used; None: not known
+    draws_less_since: datetime | None = None  # below its limit without a break
+    over_since: datetime | None = None  # above its limit without a break
+    over_count: int = 0
+
+    # Turns.
+    on_since: datetime | None = None  # allowed to charge since; None: paused or never allowed
+    off_since: datetime | None = None
+    raised_at: datetime | None = None
+
+    @property
+    def standing(self) -> tuple[Grant, ...]:
+        """Every limit that was given and not replaced: it is in force, or may be."""
+        return self.unknown if self.in_force is None else (self.in_force, *self.unknown)
+
+    @property
+    def proved_a(self) -> float:
+        """The limit that was confirmed last; 0 where there is none. [A]"""
+        return self.in_force.current_a if self.in_force is not None else 0.0
+
+    @property
+    def commanded_a(self) -> float:
+        """The limit that was sent last, confirmed or not; 0 where there is none. [A]"""
+        return self.unknown[-1].current_a if self.unknown else self.proved_a
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterState:
+    """Belief about one circuit meter, and the building's load behind it."""
+
+    current_a: PerPhase = NOTHING  # the last good sample
+    at: datetime | None = None  # when it came; None: never
+    good_in_a_row: int = 0
+    building_a: PerPhase = NOTHING  # best estimate of what is not steered
+    peaks: tuple[tuple[datetime, PerPhase], ...] = ()  # recent estimates, in buckets of time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    evses: Mapping[EvseId, EvseState]
+    meters: Mapping[MeterId, MeterState]
+    limits: Mapping[str, Limit] = field(default_factory=dict)
+    last_serial: int = 0
+
+
+def unseen(site: Site) -> State:
+    """The belief before anything was heard: every charger at its worst, every meter lost."""
+    return State(
+        evses={evse.id: EvseState() for evse in site.evses},
+        meters={meter.id: MeterState() for meter in site.meters},
+    )

@@ -1,0 +1,137 @@
+"""The tick: from what was built and what is believed to what is to be done. Start reading here.
+
+    rows      what each fuse and contract has left           (envelope)
+    ledger    the most each charger could draw now           (ledger)
+    claims    who takes part, and what each could use        (claims)
+    question  the day ahead as a linear program              (assemble → solver)
+    settled   turns, fair shares, ramps and rounding         (settle)
+    plan      what each charger is to have, and why          (explain)
+
+No clock, no socket, no database: the same arguments give the same plan. What is
+sent, and when it is safe to send it, is decided in `dispatch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+import solver
+from loadmgr.core import building, envelope, explain
+from loadmgr.core.assemble import assemble
+from loadmgr.core.claims import claims, reserved
+from loadmgr.core.envelope import POWER, Row, load_on
+from loadmgr.core.ledger import worst_case
+from loadmgr.core.outlook import forecast, shortfalls
+from loadmgr.core.settle import Settled, settle
+from loadmgr.core.state import State
+from loadmgr.model import CircuitId, EvseId, Plan, RowUse, Site, SolveReport
+from loadmgr.units import PerPhase
+from solver import Problem, Solution
+
+Solve = Callable[[Problem], Solution]
+
+
+def tick(site: Site, state: State, now: datetime, solve: Solve = solver.solve) -> Plan:
+    """Decide what every EVSE is to have from now on.
+
+    Parameters
+    ----------
+    site, state
+        What was built, and what is believed about it.
+    now
+        UTC, on the steady clock.
+    solve
+        Answers the linear program. Not trusted: an answer without a certificate,
+        or none at all, leaves the decision to the rule (fair shares of this moment).
+    """
+    rows = envelope.rows(site, state, now)
+    ledger = worst_case(site, state, now)
+    sharing = claims(site, state, now)
+    question = assemble(site, state, now, rows, sharing, reserved(sharing, ledger))
+    solution, report = _ask(solve, question.problem)
+    settled = settle(site, sharing, question, None if solution is None else solution.x[:, 0], now)
+    lost = [site.meter[meter].circuit for meter in building.lost(site, state, now)]
+    return Plan(
+        at=now,
+        allocations=explain.allocations(site, state, now, rows, sharing, settled, lost),
+        rows=_row_uses(site, rows, ledger, settled),
+        forecast=forecast(site, question, sharing, solution, settled),
+        shortfalls=shortfalls(site, question, sharing, solution, now),
+        solve=report,
+        alarms=_alarms(site, state, rows, ledger, lost),
+    )
+
+
+def _ask(solve: Solve, problem: Problem) -> tuple[Solution | None, SolveReport]:
+    if problem.n == 0:
+        return None, SolveReport(method="none", status="ok")
+    try:
+        answer = solve(problem)
+    except Exception as error:  # the solver is not trusted, whatever it raises
+        return None, SolveReport(method="rule", status=f"solver failed: {error!r}"[:200])
+    status = "ok" if answer.status is solver.Status.OPTIMAL else str(answer.status)
+    report = SolveReport(
+        method=answer.method,
+        status=status,
+        seconds=answer.seconds,
+        gap=answer.gap,
+        infeasibility=answer.infeasibility,
+    )
+    return (None if answer.status is solver.Status.RULE else answer), report
+
+
+def _row_uses(
+    site: Site,
+    rows: Mapping[CircuitId, tuple[Row, ...]],
+    ledger: Mapping[EvseId, PerPhase],
+    settled: Settled,
+) -> tuple[RowUse, ...]:
+    """How full every row is that limits anything: by the ledger, and by this plan."""
+    uses: list[RowUse] = []
+    for circuit, its_rows in rows.items():
+        fed = site.below[circuit]
+        for row in its_rows:
+            if envelope.unlimited(row):
+                continue
+            entries = [ledger[evse.id] for evse in fed]
+            ordered = [evse.worst_a(settled.current_a.get(evse.id, 0.0)) for evse in fed]
+            uses.append(
+                RowUse(
+                    circuit=circuit,
+                    phase=row.phase,
+                    rating=row.rating,
+                    usable=row.usable,
+                    building=row.building,
+                    reserved=sum(load_on(site, entry, row.number) for entry in entries),
+                    planned=sum(load_on(site, entry, row.number) for entry in ordered),
+                    limited_by=row.limit.source if row.limit is not None else "",
+                )
+            )
+    return tuple(uses)
+
+
+def _alarms(
+    site: Site,
+    state: State,
+    rows: Mapping[CircuitId, tuple[Row, ...]],
+    ledger: Mapping[EvseId, PerPhase],
+    lost: Sequence[CircuitId],
+) -> tuple[str, ...]:
+    """What a person should know of: sentences."""
+    alarms = [f"The meter of {site.circuit[circuit].label} is silent." for circuit in lost]
+    for evse in site.evses:
+        belief = state.evses[evse.id]
+        if belief.quarantine is not None:
+            alarms.append(f"{evse.id} disobeys: {belief.quarantine.reason}.")
+        elif belief.connection is None:
+            held = evse.max_a if belief.fallback_a is None else belief.fallback_a
+            alarms.append(f"{evse.id} is not connected: {held:g} A are reserved for it.")
+    over = envelope.excess(site, rows, ledger)
+    for (circuit, number), amount in over.items():
+        unit = "W" if number == POWER else f"A on L{number + 1}"
+        alarms.append(
+            f"{site.circuit[circuit].label} could be drawn {amount:.1f} {unit} above its limit; "
+            "the chargers are being lowered."
+        )
+    return tuple(alarms)

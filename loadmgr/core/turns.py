@@ -1,0 +1,99 @@
+"""0 or the minimum: who may charge now when not all can, and whose turn is next.
+
+A car charges with 6 A or not at all (IEC 61851-1), so that twelve cars on a
+fuse for eight have to take turns. Who is on stays on for a slice of time;
+after that the longest waiting goes first. A car that has waited longer than a
+slice and still finds no room on all its phases gets room held for it, so that
+nobody waits for ever behind smaller cars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from loadmgr.core.claims import Claim
+from loadmgr.model import EvseId, Site
+from solver.problem import Floats
+
+ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """Who is on, and for those who wait: their place in the queue and the row that is full."""
+
+    on: tuple[bool, ...]  # per claim
+    position: dict[EvseId, int]  # 1: next
+    full_row: dict[EvseId, int]  # index into the flattened rows
+    next_swap: datetime | None
+
+
+def admit(
+    site: Site,
+    claims: Sequence[Claim],
+    least: Floats,
+    wanted: Sequence[bool],
+    load: Floats,
+    room: Floats,
+    now: datetime,
+) -> Admission:
+    """Fill the rows with minimum currents, in the order of turns.
+
+    Parameters
+    ----------
+    least : (n,) the minimum each needs above its fallback; 0: it is always on. [A]
+    wanted : per claim, whether it should charge now at all
+    load : (m, n) load on each row per ampere
+    room : (m,) what the rows have for the claims [A or W]
+    """
+    slice_ = timedelta(seconds=site.policy.rotate_every_s)
+    left = room.copy()
+    on = [False] * len(claims)
+    queue: list[tuple[int, int]] = []
+    for i in sorted(range(len(claims)), key=lambda i: _order(site, claims[i], now, slice_)):
+        if not wanted[i]:
+            continue
+        need = load[:, i] * least[i]
+        short = (need > left + ROUNDING) & (need > 0)
+        if not short.any():
+            on[i] = True
+            left -= need
+            continue
+        queue.append((i, int(np.flatnonzero(short)[0])))
+        if _waited(claims[i], now) > slice_:
+            left -= need
+    return Admission(
+        on=tuple(on),
+        position={claims[i].evse.id: place for place, (i, _) in enumerate(queue, 1)},
+        full_row={claims[i].evse.id: row for i, row in queue},
+        next_swap=_next_swap([c for c, is_on in zip(claims, on, strict=True) if is_on], slice_)
+        if queue
+        else None,
+    )
+
+
+def _order(
+    site: Site, claim: Claim, now: datetime, slice_: timedelta
+) -> tuple[float, bool, int, float, str]:
+    """Sort key: tier, urgent ones, those whose slice runs, those who wait, those who had theirs."""
+    urgent = claim.urgent(now, site.voltage_v)
+    since = claim.belief.on_since
+    if since is not None and now - since < slice_:
+        return (claim.tier, not urgent, 0, since.timestamp(), claim.evse.id)
+    if since is None:
+        return (claim.tier, not urgent, 1, -_waited(claim, now).total_seconds(), claim.evse.id)
+    return (claim.tier, not urgent, 2, -since.timestamp(), claim.evse.id)
+
+
+def _waited(claim: Claim, now: datetime) -> timedelta:
+    since = claim.belief.off_since
+    return timedelta(0) if since is None or claim.belief.on_since is not None else now - since
+
+
+def _next_swap(on: Sequence[Claim], slice_: timedelta) -> datetime | None:
+    ends = [c.belief.on_since + slice_ for c in on if c.belief.on_since is not None]
+    return min(ends, default=None)

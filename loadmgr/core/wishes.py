@@ -1,0 +1,139 @@
+"""What each EVSE should be told next, most urgent first, before anyone asks whether it is safe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
+
+from loadmgr.core.state import EvseState, State
+from loadmgr.events import (
+    Order,
+    ReadFallback,
+    SetAvailability,
+    SetFallback,
+    SetLimit,
+    StopTransaction,
+)
+from loadmgr.model import Evse, Plan, Site
+
+RENEW_AT = 0.5  # of a limit's life
+PROOF_BEYOND_S = 60.0  # look for the fallback so long after every limit has ended
+
+
+class Urgency(IntEnum):
+    """What leaves first. A decrease never waits behind anything."""
+
+    DECREASE = 0
+    ESCALATION = 1
+    PROOF = 2
+    RENEWAL = 3
+    INCREASE = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    urgency: Urgency
+    order: Order  # its serial is given when it is sent
+
+
+def wishes(site: Site, state: State, plan: Plan, evse: Evse, now: datetime) -> Iterator[Wish]:
+    """All orders that make sense for one EVSE now."""
+    belief = state.evses[evse.id]
+    if belief.connection is None:
+        return
+    if belief.quarantine is not None:
+        yield from _correction(evse, belief, belief.connection, now)
+    patient = belief.retry_at is not None and now < belief.retry_at
+    if not patient:
+        yield from _proof(site, evse, belief, belief.connection)
+    allocation = plan.allocations.get(evse.id)
+    if allocation is not None and allocation.steered and belief.session is not None:
+        yield from _limit(site, evse, belief, allocation.current_a, now, patient)
+
+
+def _proof(site: Site, evse: Evse, belief: EvseState, connection: int) -> Iterator[Wish]:
+    """Write the fallback and read it back, once per connection."""
+    if belief.fallback_written != connection:
+        write = SetFallback(
+            serial=0, evse=evse.id, connection=connection, current_a=site.offline.fallback_a
+        )
+        yield Wish(urgency=Urgency.PROOF, order=write)
+    elif belief.fallback_checked != connection:
+        after_s = site.offline.limit_lasts_s + PROOF_BEYOND_S
+        read = ReadFallback(serial=0, evse=evse.id, connection=connection, after_s=after_s)
+        yield Wish(urgency=Urgency.PROOF, order=read)
+
+
+def _limit(
+    site: Site, evse: Evse, belief: EvseState, target_a: float, now: datetime, patient: bool
+) -> Iterator[Wish]:
+    """Bring the limit of the running session to its target, or renew it before it ends."""
+    highest = max((grant.current_a for grant in belief.standing), default=0.0)
+    if target_a < highest:
+        # The first retry of a decrease is immediate; after that a charger that
+        # says no again and again is not asked more often than it can answer.
+        if not patient or belief.failures <= 1:
+            yield Wish(urgency=Urgency.DECREASE, order=_set(site, evse, belief, target_a))
+        return
+    if patient:
+        return
+    if target_a > belief.proved_a or not _proved(belief):
+        yield Wish(urgency=Urgency.INCREASE, order=_set(site, evse, belief, target_a))
+        if target_a > evse.min_a > belief.proved_a:
+            yield Wish(urgency=Urgency.INCREASE, order=_set(site, evse, belief, evse.min_a))
+    if belief.in_force is not None:
+        life = timedelta(seconds=site.offline.limit_lasts_s)
+        if now - belief.in_force.sent_at > RENEW_AT * life:
+            renewed = min(target_a, belief.in_force.current_a)
+            yield Wish(urgency=Urgency.RENEWAL, order=_set(site, evse, belief, renewed))
+
+
+def _proved(belief: EvseState) -> bool:
+    """The limit in force was confirmed on this very connection, for this very transaction."""
+    in_force, session = belief.in_force, belief.session
+    return (
+        in_force is not None
+        and session is not None
+        and not belief.unknown
+        and in_force.transaction_id == session.transaction_id
+        and in_force.connection == belief.connection
+    )
+
+
+def _set(site: Site, evse: Evse, belief: EvseState, current_a: float) -> SetLimit:
+    assert belief.connection is not None and belief.session is not None
+    return SetLimit(
+        serial=0,
+        evse=evse.id,
+        connection=belief.connection,
+        current_a=current_a,
+        lasts_s=site.offline.limit_lasts_s,
+        transaction_id=belief.session.transaction_id,
+    )
+
+
+def _correction(evse: Evse, belief: EvseState, connection: int, now: datetime) -> Iterator[Wish]:
+    """Bring a charger that disobeys back: tell it again, stop the session, take it out."""
+    quarantine = belief.quarantine
+    if quarantine is None or now < quarantine.next_try:
+        return
+    session = belief.session
+    order: Order
+    if session is not None and quarantine.tried == 0:
+        order = SetLimit(
+            serial=0,
+            evse=evse.id,
+            connection=connection,
+            current_a=0.0,
+            lasts_s=300.0,
+            transaction_id=session.transaction_id,
+        )
+    elif session is not None and quarantine.tried <= 2:
+        order = StopTransaction(
+            serial=0, evse=evse.id, connection=connection, transaction_id=session.transaction_id
+        )
+    else:
+        order = SetAvailability(serial=0, evse=evse.id, connection=connection, operative=False)
+    yield Wish(urgency=Urgency.ESCALATION, order=order)
