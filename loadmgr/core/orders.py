@@ -22,6 +22,8 @@ RETRY_FIRST = timedelta(seconds=5)
 RETRY_LONGEST = timedelta(minutes=5)
 ESCALATE = timedelta(seconds=20)
 
+GONE = -1  # a connection that no station has: numbers start again with the engine
+
 
 def sent(belief: EvseState, order: Order, at: datetime) -> EvseState:
     """From here on the order may be in force."""
@@ -126,6 +128,8 @@ def restarted(belief: EvseState, at: datetime) -> EvseState:
         belief,
         connection=None,
         offline_since=at,
+        fallback_written=None,
+        fallback_checked=None,
         in_flight=None,
         readings=(),
         retry_at=None,
@@ -143,7 +147,9 @@ def restarted(belief: EvseState, at: datetime) -> EvseState:
 
 
 def _renewed(grant: Grant, at: datetime) -> Grant:
-    return replace(grant, sent_at=at, ends_at=at + (grant.ends_at - grant.sent_at))
+    return replace(
+        grant, connection=GONE, sent_at=at, ends_at=at + (grant.ends_at - grant.sent_at)
+    )
 
 
 def _patient(quarantine: Quarantine | None, at: datetime) -> Quarantine | None:

@@ -1,0 +1,71 @@
+"""How a tick is run: here and now, or in a thread that may be given up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Protocol
+
+import solver
+from loadmgr.core.state import State
+from loadmgr.core.tick import Solve, tick
+from loadmgr.model import Plan, Site
+from solver import Problem, Solution
+
+SOLVER_MAY_TAKE_S = 1.0
+
+
+class Decide(Protocol):
+    async def __call__(self, site: Site, state: State, now: datetime) -> Plan: ...
+
+
+def keep_alive() -> Solve:
+    """A solver that keeps its models between ticks."""
+    workspace = solver.Workspace()
+
+    def solve(problem: Problem) -> Solution:
+        return workspace.solve(problem, deadline_s=SOLVER_MAY_TAKE_S / 2)
+
+    return solve
+
+
+class Inline:
+    """Decide in the event loop. For simulations, where nothing hangs but by design."""
+
+    def __init__(self, solve: Solve | None = None) -> None:
+        self._solve = solve or keep_alive()
+
+    async def __call__(self, site: Site, state: State, now: datetime) -> Plan:
+        return tick(site, state, now, self._solve)
+
+
+class Guarded:
+    """Decide in a thread of its own; a solver that hangs is left behind.
+
+    A plan always comes within about a second: from the solver, or from the rule.
+    """
+
+    def __init__(self, make_solve: Callable[[], Solve] = keep_alive) -> None:
+        self._make_solve = make_solve
+        self._start()
+
+    def _start(self) -> None:
+        self._solve = self._make_solve()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tick")
+
+    async def __call__(self, site: Site, state: State, now: datetime) -> Plan:
+        loop = asyncio.get_running_loop()
+        answer = loop.run_in_executor(self._thread, tick, site, state, now, self._solve)
+        try:
+            return await asyncio.wait_for(asyncio.shield(answer), SOLVER_MAY_TAKE_S)
+        except TimeoutError:
+            answer.add_done_callback(lambda late: late.cancelled() or late.exception())
+            self._thread.shutdown(wait=False, cancel_futures=True)
+            self._start()
+            return tick(site, state, now, _too_late)
+
+
+def _too_late(problem: Problem) -> Solution:
+    raise TimeoutError(f"no answer within {SOLVER_MAY_TAKE_S:g} s")

@@ -1,0 +1,253 @@
+"""The shell around the pure core: it sleeps, sends, writes down and starts again.
+
+    inbox      every event goes through `observe`, at once            (emit)
+    tick       on a steady beat, and soon after anything that matters (_decide)
+    dispatch   journal, send, wait for the answer: which is an event  (_dispatch)
+
+It decides nothing. What to do is `tick`'s to say, and when it is safe `due`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from loadmgr.core.dispatch import due
+from loadmgr.core.observe import observe
+from loadmgr.core.state import State, unseen
+from loadmgr.engine.clock import SteadyClock
+from loadmgr.engine.decide import Decide
+from loadmgr.engine.journal import KEPT, Journal
+from loadmgr.engine.pace import PaceBook
+from loadmgr.engine.scribe import Scribe
+from loadmgr.events import (
+    CircuitMeasured,
+    Confirmed,
+    Event,
+    EvseMeasured,
+    LimitReleased,
+    LimitSet,
+    Lost,
+    Order,
+    Refused,
+    Restarted,
+    Sent,
+    SetFallback,
+    SetLimit,
+    StatusChanged,
+)
+from loadmgr.model import Plan, Site
+from loadmgr.ports import Gateway, Source
+
+log = structlog.get_logger("loadmgr.engine")
+
+SOONEST_S = 0.25  # two ticks are never closer together
+ANSWER_WITHIN_S = 15.0  # outer deadline of an order; the gateway's own is shorter
+
+Watcher = Callable[[Event, State], None]
+
+
+class Engine:
+    """One site under control."""
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        gateway: Gateway,
+        sources: Sequence[Source],
+        journal: Journal,
+        clock: SteadyClock,
+        decide: Decide,
+        observe: Callable[[Site, State, Event], State] = observe,
+    ) -> None:
+        self.site = site
+        self.state: State = unseen(site)
+        self.plan: Plan | None = None
+        self.number = 0
+        self.pace = PaceBook()
+        self.clock = clock
+        self.on_event: list[Watcher] = []
+        self.on_tick: list[Callable[[State, Plan], None]] = []
+        self._observe = observe
+        self._gateway = gateway
+        self._sources = sources
+        self._scribe = Scribe(journal)
+        self._decide = decide
+        self._attention = asyncio.Event()
+        self._replan = True
+        self._ticked_at = float("-inf")
+        self._orders: asyncio.TaskGroup
+
+    # ── Inbox ──
+
+    def emit(self, event: Event) -> None:
+        """Take in what happened. Never blocks."""
+        self.state = self._observe(self.site, self.state, event)
+        if isinstance(event, KEPT):
+            self._scribe.note(event)
+        if self._matters(event):
+            self._replan = True
+            self._attention.set()
+        for watcher in self.on_event:
+            watcher(event, self.state)
+
+    def _matters(self, event: Event) -> bool:
+        """Whether the next tick should come soon instead of on the beat."""
+        match event:
+            case EvseMeasured() | StatusChanged() | Sent():
+                return False
+            case CircuitMeasured():
+                return self.plan is not None and self._rose(event)
+            case _:
+                return True
+
+    def _rose(self, event: CircuitMeasured) -> bool:
+        """A building that draws more than the last plan counted with cannot wait for the beat."""
+        circuit = self.site.meter[event.meter].circuit
+        building = self.state.meters[event.meter].building_a
+        assert self.plan is not None
+        return any(
+            building[row.phase] > row.building + 0.2
+            for row in self.plan.rows
+            if row.circuit == circuit and row.phase is not None
+        )
+
+    def age_s(self) -> float:
+        """Seconds since the last tick was decided."""
+        return self.clock.monotonic() - self._ticked_at
+
+    # ── Running ──
+
+    def restore(self) -> None:
+        """Believe what was written down, as far as it outlives the time we were away."""
+        checkpoint, events = self._scribe.replay()
+        state = checkpoint or unseen(self.site)
+        state = _for_site(self.site, state)
+        for event in events:
+            state = self._observe(self.site, state, event)
+        self.state = self._observe(self.site, state, Restarted(at=self.clock.now()))
+        self._scribe.checkpoint(self.state)
+
+    async def run(self) -> None:
+        """Take control until cancelled. The journal is read before the first socket opens."""
+        self.restore()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._scribe.run(), name="scribe")
+            tasks.create_task(self._beat(), name="beat")
+            tasks.create_task(self._gateway.run(self.emit), name="gateway")
+            for source in self._sources:
+                tasks.create_task(source.run(self.emit))
+
+    async def _beat(self) -> None:
+        async with asyncio.TaskGroup() as self._orders:
+            while True:
+                await self._until_next()
+                if self._tick_is_due():
+                    await self._tick()
+                await self._dispatch()
+
+    async def _until_next(self) -> None:
+        """Sleep until the beat, or until something needs attention."""
+        wait = self.site.interval_s - self.age_s()
+        if self._replan:
+            wait = min(wait, SOONEST_S - self.age_s())
+        if wait > 0:
+            try:
+                await asyncio.wait_for(self._attention.wait(), wait)
+            except TimeoutError:
+                return
+        self._attention.clear()
+
+    def _tick_is_due(self) -> bool:
+        age = self.age_s()
+        return age >= self.site.interval_s - 1e-3 or (self._replan and age >= SOONEST_S - 1e-3)
+
+    async def _tick(self) -> None:
+        self._replan = False
+        started = self.clock.monotonic()
+        late = started - self._ticked_at - self.site.interval_s
+        self.plan = await self._decide(self.site, self.state, self.clock.now())
+        self._ticked_at = self.clock.monotonic()
+        self.number += 1
+        self.pace.note(self._ticked_at - started, late, self.site.interval_s)
+        for watcher in self.on_tick:
+            watcher(self.state, self.plan)
+
+    # ── Orders ──
+
+    async def _dispatch(self) -> None:
+        """Send what is safe now. What may raise anything is on disk before it leaves."""
+        if self.plan is None:
+            return
+        orders = due(self.site, self.state, self.plan, self.clock.now(), raises=self._scribe.works)
+        rising: list[Order] = []
+        for order in orders:
+            before = self.state
+            self.emit(Sent(at=self.clock.now(), order=order))
+            if self._lowers(before, order):
+                self._orders.create_task(self._execute(order))
+            else:
+                rising.append(order)
+        if rising:
+            self._orders.create_task(self._execute_written(rising))
+
+    def _lowers(self, before: State, order: Order) -> bool:
+        """It can only lower what the charger may draw: nothing is gained by waiting for a disk."""
+        if not isinstance(order, SetLimit | SetFallback):
+            return True
+        belief = before.evses[order.evse]
+        standing = max((grant.current_a for grant in belief.standing), default=0.0)
+        return isinstance(order, SetLimit) and order.current_a < standing
+
+    async def _execute_written(self, orders: Sequence[Order]) -> None:
+        if await self._scribe.written():
+            for order in orders:
+                self._orders.create_task(self._execute(order))
+            return
+        for order in orders:  # it never left, and that is certain
+            self.emit(
+                Refused(
+                    at=self.clock.now(),
+                    serial=order.serial,
+                    evse=order.evse,
+                    connection=order.connection,
+                    reason="not sent: the journal cannot be written",
+                )
+            )
+
+    async def _execute(self, order: Order) -> None:
+        try:
+            outcome = await asyncio.wait_for(self._gateway.execute(order), ANSWER_WITHIN_S)
+        except TimeoutError:
+            outcome = Lost(
+                at=self.clock.now(),
+                serial=order.serial,
+                evse=order.evse,
+                connection=order.connection,
+                reason="no answer",
+            )
+        if not isinstance(outcome, Confirmed):
+            log.info("order failed", order=type(order).__name__, evse=order.evse, outcome=outcome)
+        self.emit(outcome)
+
+    # ── Limits ──
+
+    def limit(self, event: LimitSet | LimitReleased) -> None:
+        """A person or a utility lowers a circuit, or takes that back."""
+        self.emit(event)
+
+
+def _for_site(site: Site, state: State) -> State:
+    """What was believed about a site that has since been rebuilt, as far as it still stands."""
+    from dataclasses import replace
+
+    fresh = unseen(site)
+    return replace(
+        state,
+        evses={name: state.evses.get(name, belief) for name, belief in fresh.evses.items()},
+        meters=fresh.meters,
+        limits={n: limit for n, limit in state.limits.items() if limit.circuit in site.circuit},
+    )
