@@ -8,7 +8,7 @@ from solver.problem import Peak, Problem, ProblemError, Reward, Storage
 from solver.solution import Solution, Status
 
 if TYPE_CHECKING:
-    from solver.solve import Workspace, solve
+    from solver.workspace import Workspace, solve
 
 __all__ = [
     "Peak",
@@ -26,7 +26,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # The methods bring highspy and numba; who only builds a Problem waits for neither.
     if name in {"Workspace", "solve"}:
-        from solver import solve as module
+        import solver.workspace
 
-        return getattr(module, name)
+        return getattr(solver.workspace, name)
     raise AttributeError(f"module 'solver' has no attribute {name!r}")

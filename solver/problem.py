@@ -12,6 +12,7 @@ so there is no such thing as an infeasible problem.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -219,8 +220,8 @@ class Problem:
         return len(self.step_h)
 
     @cached_property
-    def below(self) -> tuple[tuple[int, ...], ...]:
-        """For each circuit, the circuits from it up to its root, itself first."""
+    def path(self) -> tuple[tuple[int, ...], ...]:
+        """For each circuit, what feeds it up to the root, itself first."""
         paths: list[tuple[int, ...]] = []
         for k, up in enumerate(self.parent.tolist()):
             paths.append((k,) if up < 0 else (k, *paths[up]))
@@ -228,24 +229,57 @@ class Problem:
 
     @cached_property
     def lower(self) -> Floats:
-        """(n, T) the least x may be: 0, or minus what storage may give. [A]"""
+        """(n, T) the least x may be: 0, minus what storage may give, or a floor. [A]"""
         lower = np.zeros_like(self.upper)
         if self.storage is not None:
             lower[self.storage.participant] = -self.storage.discharge
         lower.flags.writeable = False
         return lower
 
+    def switched(self, on: NDArray[np.bool_]) -> Problem:
+        """The same problem with `min_now` decided: on (n,) holds at least it, off stays at 0.
+
+        Here x = 0 need not be feasible any more.
+        """
+        assert self.min_now is not None
+        upper, lower = self.upper.copy(), self.lower.copy()
+        bound = self.min_now > 0
+        upper[bound & ~on, 0] = 0.0
+        lower[bound & ~on, 0] = 0.0
+        lower[bound & on, 0] = self.min_now[bound & on]
+        decided = copy(self)
+        for name in ("most", "lower"):
+            decided.__dict__.pop(name, None)
+        decided.__dict__.update(upper=upper, lower=lower, min_now=None)
+        return decided
+
+    def relaxed(self) -> Problem:
+        """The same problem with `min_now` left out."""
+        relaxed = copy(self)
+        relaxed.__dict__["min_now"] = None
+        return relaxed
+
     def load(self, x: Floats) -> Floats:
         """What each row of each circuit carries under x: (n, T) → (K, R, T). [A or W]"""
+        return self.gather(self.coupling, x)
+
+    @cached_property
+    def most(self) -> Floats:
+        """(K, R, T) the most each row could carry if every car did its worst. [A or W]"""
+        most = self.gather(np.maximum(self.coupling, 0.0), self.upper)
+        if (self.coupling < 0).any() or self.storage is not None:
+            most += self.gather(np.maximum(-self.coupling, 0.0), -np.minimum(self.lower, 0.0))
+        return most
+
+    def gather(self, coupling: Floats, x: Floats) -> Floats:
+        """The same for another coupling (n, R)."""
         circuits, rows, steps = self.capacity.shape
         load = np.zeros((circuits, rows, steps))
         order = np.argsort(self.circuit, kind="stable")
         held, start = np.unique(self.circuit[order], return_index=True)
         if len(held):
             for r in range(rows):
-                load[held, r] = np.add.reduceat(
-                    self.coupling[order, r, None] * x[order], start, axis=0
-                )
+                load[held, r] = np.add.reduceat(coupling[order, r, None] * x[order], start, axis=0)
         for k in range(circuits - 1, 0, -1):
             if self.parent[k] >= 0:
                 load[self.parent[k]] += load[k]
@@ -259,17 +293,23 @@ class Problem:
     def worth(self, x: Floats) -> float:
         """The objective at x."""
         total = float(np.einsum("it,it,t->", self.value, x, self.step_h))
-        if self.reward is not None and self.n:
-            left = self.charge(x)
-            for s in range(self.reward.width.shape[1]):
-                least = -np.inf if s == 0 else 0.0
-                taken = np.clip(left, least, self.reward.width[:, s])
-                total += float(taken @ self.reward.slope[:, s])
-                left = left - taken
+        if self.reward is not None:
+            total += float(utility(self.reward, self.charge(x)[:, None]).sum())
         if self.peak is not None:
             load = self.load(x)[self.peak.circuit, self.peak.row]
             total -= self.peak.price * max(0.0, float(load.max()) - self.peak.level)
         return total
+
+
+def utility(reward: Reward, charge: Floats) -> Floats:
+    """U_i at several totals each: (n, m) → (n, m). [Ah]"""
+    total = np.zeros_like(charge)
+    left = charge
+    for s in range(reward.width.shape[1]):
+        taken = np.clip(left, -np.inf if s == 0 else 0.0, reward.width[:, s, None])
+        total += taken * reward.slope[:, s, None]
+        left = left - taken
+    return total
 
 
 class _Check:

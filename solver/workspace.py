@@ -1,0 +1,226 @@
+"""One way in: choose a method, certify its answer, replace it if it fails or is late."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+import numpy as np
+
+from solver.certify import FEASIBLE, Certificate, certify
+from solver.highs import Highs
+from solver.minimum import between, switch
+from solver.problem import Floats, Problem
+from solver.raw import Raw
+from solver.rule import rule, scaled_down
+from solver.solution import Solution, Status
+from solver.ties import decided
+
+METHODS = ("auto", "highs", "highs-simplex", "highs-ipm", "reference")
+
+
+def solve(
+    problem: Problem,
+    method: str = "auto",
+    tol: float = 1e-6,
+    warm: object = None,
+    deadline_s: float | None = None,
+) -> Solution:
+    """Solve one problem.
+
+    Parameters
+    ----------
+    method : str
+        "auto", or one of `METHODS` to be tried first.
+    tol : float
+        Relative gap to be certified. [-]
+    warm : Solution or its `warm`, optional
+        A hint, whatever it was made for. It changes the time, not the answer.
+    deadline_s : float, optional
+        Answer by then with the best there is. [s]
+
+    Returns
+    -------
+    Solution
+        Feasible in every case. `status` says how far it is certified.
+    """
+    if isinstance(warm, Solution):
+        warm = warm.warm
+    workspace = warm if isinstance(warm, Workspace) else Workspace()
+    return workspace.solve(problem, method, tol, deadline_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """An answer and what the certificate says of it."""
+
+    method: str
+    raw: Raw
+    certificate: Certificate
+
+
+class Workspace:
+    """Models and buffers that live from tick to tick."""
+
+    def __init__(self, threads: int = 1) -> None:
+        self.threads = threads
+        self._highs: Highs | None = None
+
+    def solve(
+        self,
+        problem: Problem,
+        method: str = "auto",
+        tol: float = 1e-6,
+        deadline_s: float | None = None,
+    ) -> Solution:
+        """Solve, starting from what the last call left. See `solve`."""
+        if method not in METHODS:
+            raise ValueError(f"method {method!r}: must be one of {', '.join(METHODS)}")
+        clock = _Clock(deadline_s)
+        if problem.min_now is None or not (problem.min_now > 0).any():
+            best = self._relaxed(problem, method, tol, clock)
+        else:
+            best = self._switched(problem, method, tol, clock)
+        certificate = best.certificate
+        if best.method == "rule":
+            status = Status.RULE
+        else:
+            status = Status.OPTIMAL if certificate.holds(tol) else Status.NEAR
+        return Solution(
+            x=best.raw.x,
+            energy_dual=best.raw.energy_dual,
+            row_dual=best.raw.row_dual,
+            objective=certificate.objective,
+            status=status,
+            method=best.method,
+            gap=certificate.gap,
+            infeasibility=certificate.infeasibility,
+            seconds=clock.elapsed(),
+            warm=self,
+        )
+
+    def _relaxed(self, problem: Problem, method: str, tol: float, clock: _Clock) -> _Judged:
+        """The best feasible answer of the methods, in their order, until one is certified."""
+        best: _Judged | None = None
+        failed: list[str] = []
+        for name, attempt in self._attempts(problem, method):
+            if clock.late():
+                break
+            try:
+                raw = attempt(clock)
+            except Exception:  # whatever goes wrong in a method, the next one answers
+                failed.append(name)
+                continue
+            judged = _judge(problem, name, raw)
+            if judged.certificate.holds(tol):
+                return _named_after(judged, failed)
+            failed.append(name)
+            best = _better(best, judged)
+        fallback = _judge(problem, "rule", self._rule(problem, best))
+        best = _better(best, fallback)
+        return best if best.method == "rule" else _named_after(best, failed[:-1])
+
+    def _attempts(
+        self, problem: Problem, method: str
+    ) -> Iterator[tuple[str, Callable[[_Clock], Raw]]]:
+        value = decided(problem)
+        if method == "reference":
+            yield "reference", lambda clock: _reference(problem, clock)
+        solver = method.removeprefix("highs-") if method.startswith("highs-") else None
+        yield "highs", lambda clock: self._with_highs(problem, value, clock, solver)
+        # Equals may be worth more than the tolerance where worths differ by many decades.
+        yield "highs", lambda clock: self._with_highs(problem, problem.value, clock, solver)
+
+    def _with_highs(
+        self, problem: Problem, value: Floats, clock: _Clock, solver: str | None
+    ) -> Raw:
+        if self._highs is None:
+            self._highs = Highs(self.threads)
+        return self._highs.solve(problem, value, deadline_s=clock.left(), solver=solver)
+
+    def _rule(self, problem: Problem, best: _Judged | None) -> Raw:
+        """A feasible plan; prices of a failed method still bound what is lost."""
+        prices = best.raw if best is not None else None
+        return Raw(
+            x=np.maximum(rule(problem), problem.lower),
+            row_dual=prices.row_dual if prices else np.zeros_like(problem.capacity),
+            energy_dual=prices.energy_dual if prices else np.zeros_like(problem.energy),
+            optimal=False,
+        )
+
+    def _switched(self, problem: Problem, method: str, tol: float, clock: _Clock) -> _Judged:
+        """Decide who is on, then share what there is among those."""
+        relaxed = self._relaxed(problem.relaxed(), method, tol, clock)
+        if not between(problem, relaxed.raw.x).any():
+            x = _snapped(problem, relaxed.raw.x)
+            return _judge(problem, relaxed.method, replace(relaxed.raw, x=x))
+        on = switch(problem, relaxed.raw.x, relaxed.raw.row_dual)
+        restricted = self._relaxed(problem.switched(on), method, tol, clock)
+        bound = relaxed.raw  # prices of the relaxed problem bound every choice
+        raw = replace(bound, x=_snapped(problem, restricted.raw.x))
+        return _judge(problem, restricted.method, raw)
+
+
+class _Clock:
+    def __init__(self, deadline_s: float | None) -> None:
+        self._start = perf_counter()
+        self._deadline_s = deadline_s
+
+    def elapsed(self) -> float:
+        return perf_counter() - self._start
+
+    def left(self) -> float | None:
+        return None if self._deadline_s is None else self._deadline_s - self.elapsed()
+
+    def late(self) -> bool:
+        left = self.left()
+        return left is not None and left <= 0
+
+
+def _snapped(problem: Problem, x: Floats) -> Floats:
+    """Nothing between 0 and the minimum by a rounding error."""
+    assert problem.min_now is not None
+    x = x.copy()
+    x[:, 0] = np.where(x[:, 0] < problem.min_now / 2, np.minimum(x[:, 0], 0.0), x[:, 0])
+    return x
+
+
+def _judge(problem: Problem, name: str, raw: Raw) -> _Judged:
+    certificate = certify(problem, raw.x, raw.row_dual, raw.energy_dual)
+    if FEASIBLE < certificate.infeasibility < np.inf:
+        x = _repaired(problem, raw.x)
+        mended = certify(problem, x, raw.row_dual, raw.energy_dual)
+        if mended.infeasibility < certificate.infeasibility:
+            return _Judged(name, replace(raw, x=x), mended)
+    return _Judged(name, raw, certificate)
+
+
+def _repaired(problem: Problem, x: Floats) -> Floats:
+    """Into the bounds, then under the energies, then under the rows."""
+    x = np.clip(x, problem.lower, problem.upper)
+    charge = problem.charge(x)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        x = x * np.where(charge > problem.energy, problem.energy / charge, 1.0)[:, None]
+    return scaled_down(problem, x)
+
+
+def _better(one: _Judged | None, other: _Judged) -> _Judged:
+    """The feasible one; of two the one worth more."""
+    if one is None:
+        return other
+    good = [j for j in (one, other) if j.certificate.infeasibility <= FEASIBLE]
+    if len(good) == 1:
+        return good[0]
+    return max((one, other), key=lambda j: j.certificate.objective)
+
+
+def _named_after(judged: _Judged, failed: list[str]) -> _Judged:
+    others = [name for name in failed if name != judged.method]
+    return replace(judged, method=f"{judged.method} after {others[0]}") if others else judged
+
+
+def _reference(problem: Problem, clock: _Clock) -> Raw:
+    from solver.reference import solve_reference
+
+    return solve_reference(problem, deadline_s=clock.left())
