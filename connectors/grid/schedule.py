@@ -127,8 +127,8 @@ def _span(part: str) -> Iterator[int]:
     if part == "daily":
         yield from ALL_DAYS
         return
-    first, _, last = part.partition("-")
-    begin, end = _weekday(first.strip()), _weekday(last.strip() or first.strip())
+    first, *rest = part.split("-", 1)
+    begin, end = _weekday(first.strip()), _weekday((rest or [first])[0].strip())
     yield from ((begin + offset) % 7 for offset in range((end - begin) % 7 + 1))
 
 

@@ -236,13 +236,11 @@ def _generic(options: HttpOptions, context: Context) -> tuple[httpx.URL, Transla
         )
     view = _view(options, context)
     paths = {phase: getattr(options.paths, phase.name) for phase in PHASES}
-    for phase in PHASES:
-        if phase in view.phases and paths[phase] is None:
-            raise BadOption(
-                ("paths",), f"{phase.name} is missing, and this circuit has an {phase.name}"
-            )
+    for phase in sorted(view.phases):
+        if paths[phase] is None:
+            raise BadOption(("paths", phase.name), "missing, and this circuit has that phase")
         try:
-            steps(paths[phase] or "unused")
+            steps(paths[phase])
         except ValueError as error:
             raise BadOption(("paths", phase.name), str(error)) from None
     ampere = {"A": 1.0, "mA": 1e-3, "W": 1 / view.voltage_v, "kW": 1e3 / view.voltage_v}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
 import structlog
@@ -30,6 +30,15 @@ Ask = Callable[[], Awaitable[Reading]]
 """Reads the meter once; raises `NoReading` when the world does not let it."""
 
 
+Link = Callable[[], AbstractAsyncContextManager[Ask]]
+"""Opens what a meter is asked through, and closes it in the end."""
+
+
+def unlinked(ask: Ask) -> Link:
+    """The link of a meter that has nothing to close."""
+    return lambda: nullcontext(ask)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolledMeter:
     """A `Source` that asks a meter every `every_s` seconds.
@@ -39,7 +48,7 @@ class PolledMeter:
     """
 
     meter: MeterId
-    link: Callable[[], AbstractAsyncContextManager[Ask]]  # holds what must be closed
+    link: Link
     every_s: float
     timeout_s: float
     bounds: Bounds

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -18,15 +16,15 @@ from pydantic import Field
 
 from connectors.meters.polled import (
     READ_BY_OTHERS,
-    Ask,
     PolledMeter,
     bounds_here,
     check_rhythm,
+    unlinked,
 )
 from connectors.meters.reading import Reading
 from connectors.options import Amperes, OptionsModel, Seconds, checked
 from loadmgr.model import MeterId
-from loadmgr.ports import Clock, Context, Options, Source
+from loadmgr.ports import Context, Options, Source
 from loadmgr.units import PHASES, PerPhase, Phase
 
 DAY_S = 86_400.0
@@ -49,11 +47,16 @@ def connect(options: Options, context: Context) -> Source:
     """
     chosen = checked(SimulatedOptions, options, read_by_others=READ_BY_OTHERS)
     check_rhythm(context, chosen.poll)
+    drawn = building(chosen.seed, chosen.peak)
+    zone = ZoneInfo(context.site.timezone)
+
+    async def ask() -> Reading:
+        now = context.clock.now()
+        return Reading(drawn.current_a(now.timestamp(), seconds_of_day(now, zone)))
+
     return PolledMeter(
         meter=MeterId(context.name),
-        link=Simulation(
-            building(chosen.seed, chosen.peak), context.clock, ZoneInfo(context.site.timezone)
-        ).open,
+        link=unlinked(ask),
         every_s=chosen.poll,
         timeout_s=1.0,
         bounds=bounds_here(context, frozen_after=0),
@@ -119,23 +122,6 @@ def building(seed: int, peak_a: float) -> Building:
         for share, typical_s in ((0.1, 60.0), (0.2, 300.0), (0.2, 1500.0))
     )
     return Building(base_a=(base[0], base[1], base[2]), switched=switched)
-
-
-@dataclass(frozen=True, slots=True)
-class Simulation:
-    """The building as the clock finds it."""
-
-    building: Building
-    clock: Clock
-    zone: ZoneInfo
-
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[Ask]:
-        yield self.ask
-
-    async def ask(self) -> Reading:
-        now = self.clock.now()
-        return Reading(self.building.current_a(now.timestamp(), seconds_of_day(now, self.zone)))
 
 
 def seconds_of_day(now: datetime, zone: ZoneInfo) -> float:
