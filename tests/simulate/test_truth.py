@@ -1,0 +1,117 @@
+"""The judge: whose overload it is, and when a breaker opens."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from loadmgr.model import CircuitId, Site
+from loadmgr.simulate.truth import Truth
+from loadmgr.units import Phase
+
+MAIN, NORTH = CircuitId("main"), CircuitId("north")
+
+
+class Ledger:
+    """A truth fed with plain numbers: A's current on each phase, and the building's on main."""
+
+    def __init__(self, site: Site) -> None:
+        self.truth = Truth(site, start_s=0.0)
+        self.site = site
+        self.now_s = 0.0
+        self._last: tuple[float, np.ndarray] | None = None
+
+    def flow(self, car_a: float, building_a: float, seconds: float) -> None:
+        if self._last is None or self._last[0] != building_a:
+            self._last = (building_a, self.truth.spread({MAIN: (building_a,) * 3}))
+        evse_a = np.zeros(9)
+        evse_a[:3] = car_a
+        self.now_s += seconds
+        self.truth.account(self.now_s, evse_a, self._last[1])
+
+    def row(self, circuit: CircuitId = MAIN, phase: Phase = Phase.L1):
+        return next(r for r in self.truth.tallies() if (r.circuit, r.phase) == (circuit, phase))
+
+
+@pytest.fixture
+def ledger(site) -> Ledger:
+    return Ledger(site)
+
+
+def test_at_the_rating_nothing_is_over(ledger):
+    ledger.flow(16.0, 16.0, 3600.0)
+    assert (ledger.row().ours_s, ledger.row().building_s, ledger.row().max_a) == (0.0, 0.0, 32.0)
+
+
+def test_cars_above_the_rating_are_ours_on_every_circuit_they_pass(ledger):
+    ledger.flow(20.0, 0.0, 10.0)
+    ledger.flow(33.0, 0.0, 7.0)
+    assert ledger.row(NORTH).ours_s == 7.0
+    assert ledger.row(MAIN).ours_s == 7.0
+    assert ledger.row(MAIN).worst_ours_a == pytest.approx(1.0)
+
+
+def test_a_step_of_the_building_is_its_own_for_fifteen_seconds_and_then_ours(ledger):
+    ledger.flow(16.0, 10.0, 100.0)
+    ledger.flow(16.0, 20.0, 40.0)
+    assert ledger.row().building_s == 15.0
+    assert ledger.row().ours_s == 25.0
+
+
+def test_a_rise_of_cars_beside_a_rise_of_the_building_is_ours_if_it_would_be_without_it(ledger):
+    ledger.flow(16.0, 10.0, 100.0)
+    ledger.flow(24.0, 12.0, 5.0)  # 24 + 10 is above 32 by itself
+    assert (ledger.row().ours_s, ledger.row().building_s) == (5.0, 0.0)
+
+
+def test_a_building_that_was_high_before_explains_nothing(ledger):
+    ledger.flow(0.0, 20.0, 100.0)
+    ledger.flow(16.0, 20.0, 5.0)
+    assert ledger.row().ours_s == 5.0
+
+
+def test_the_building_may_fall_and_rise_again_within_the_grace(ledger):
+    ledger.flow(10.0, 22.0, 100.0)
+    ledger.flow(10.0, 0.0, 1.0)
+    ledger.flow(10.0, 23.0, 20.0)
+    assert (ledger.row().building_s, ledger.row().ours_s) == (15.0, 5.0)
+
+
+def test_split_segments_count_like_whole_ones(site):
+    whole, split = Ledger(site), Ledger(site)
+    for car_a, building_a, seconds in [(16, 10, 50), (16, 20, 33), (10, 20, 20), (16, 25, 30)]:
+        whole.flow(car_a, building_a, seconds)
+        for _ in range(seconds):
+            split.flow(car_a, building_a, 1.0)
+    for one, other in zip(whole.truth.tallies(), split.truth.tallies(), strict=True):
+        assert (one.ours_s, one.building_s) == (other.ours_s, other.building_s)
+
+
+@pytest.mark.parametrize(
+    ("multiple", "trips"),
+    [
+        (1.0, (math.inf, math.inf)),
+        (1.13, (math.inf, math.inf)),
+        (1.45, (1.0, 3600.0)),
+        (2.55, (1.0, 60.0)),
+        (5.0, (0.0, 1.0)),
+    ],
+)
+def test_the_breaker_keeps_the_times_of_iec_60898(ledger, multiple, trips):
+    for _ in range(4 * 3600 if multiple < 1.2 else 3600):
+        ledger.flow(0.0, 32.0 * multiple, 1.0)
+    tripped_at_s = ledger.row().tripped_at_s
+    assert trips[0] <= (math.inf if tripped_at_s is None else tripped_at_s) <= trips[1]
+
+
+def test_a_phase_that_is_not_there_has_no_breaker_but_every_current_on_it_is_over(site):
+    main = replace(site.circuits[0], rating_a=(32.0, 0.0, 0.0))
+    truth = Truth(Site(name="one", timezone="UTC", circuits=(main,), evses=()), start_s=0.0)
+    truth.account(5.0, np.zeros(0), truth.spread({}))
+    assert [row.ours_s for row in truth.tallies()] == [0.0, 0.0, 0.0]
+    truth.account(20.0, np.zeros(0), truth.spread({MAIN: (1.0, 1.0, 0.0)}))
+    l1, l2, _ = truth.tallies()
+    assert (l1.building_s, l2.building_s, l2.tripped_at_s) == (0.0, 15.0, None)
