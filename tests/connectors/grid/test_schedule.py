@@ -103,9 +103,17 @@ def test_a_window_that_is_skipped_altogether_is_none():
     assert not lengths_h(skipped, local(2026, 3, 29), local(2026, 3, 29, 12))
 
 
-def test_in_autumn_the_repeated_hour_is_covered_both_times():
-    repeated = Schedule(starts=time(2), ends=time(3))
-    assert lengths_h(repeated, local(2026, 10, 25), local(2026, 10, 25, 12)) == [2]
+@pytest.mark.parametrize(
+    ("starts", "ends", "hours"),
+    [
+        (time(2), time(3), 2.0),
+        (time(1), time(2, 30), 2.5),  # ends at the second half past two
+        (time(2, 30), time(4), 2.5),  # starts at the first
+    ],
+)
+def test_in_autumn_the_repeated_hour_is_covered_both_times(starts, ends, hours):
+    schedule = Schedule(starts=starts, ends=ends)
+    assert lengths_h(schedule, local(2026, 10, 25), local(2026, 10, 25, 12)) == [hours]
 
 
 @given(
