@@ -71,6 +71,8 @@ class Transactions:
         before = self._running.get((station, id))
         if before is not None:
             self._on.pop(before.evse, None)
+        if self.has_ended(station, id):  # a station that counts from 1 again
+            self._ended[station].remove(id)
         self._running[station, id] = Transaction(evse=evse)
         self._on[evse] = id
         return Begun(id=id, new=True, replaced=replaced)

@@ -142,10 +142,10 @@ def _transaction_event(said: Payload, who: Speaker, known: Transactions) -> Hear
     ended = said["eventType"] == "Ended"
     evse = _place(said, id, who, known)
     reply = {"idTokenInfo": {"status": "Accepted"}} if "idToken" in said else {}
+    if said["eventType"] != "Started" and known.has_ended(who.station, id):
+        return Heard(reply)
     if evse is None:
         return _nowhere(said, id, who, known)
-    if known.has_ended(who.station, id):
-        return Heard(reply)
     found = _readings(said, evse, who)
     begun = () if ended else _begun(said, id, evse, who, known)
     energies = [reading.energy_wh for reading in found if reading.energy_wh is not None]
