@@ -61,6 +61,7 @@ def context(**kwargs: Any) -> Context:
 @dataclass
 class Ground:
     gateway: OcppGateway
+    task: asyncio.Task[None]
     url: str = ""
     events: list[Event] = field(default_factory=list)
 
@@ -83,8 +84,10 @@ async def until(true: Callable[[], bool], timeout: float = 5.0) -> None:
 async def running(options: dict[str, Any] | None = None, **kwargs: Any) -> AsyncIterator[Ground]:
     """A gateway without passwords unless the options say otherwise."""
     chosen = {"port": 0, "security_profile": 0, **(options or {})}
-    ground = Ground(connect(chosen, context(**kwargs)))
-    task = asyncio.create_task(ground.gateway.run(ground.events.append))
+    gateway = connect(chosen, context(**kwargs))
+    events: list[Event] = []
+    task = asyncio.create_task(gateway.run(events.append))
+    ground = Ground(gateway, task, events=events)
     try:
         async with asyncio.timeout(5):
             ground.url = await ground.gateway.listening()
