@@ -317,6 +317,9 @@ class HttpLink:
                 if response.status_code != httpx.codes.OK:
                     raise NoReading(f"HTTP {response.status_code} {response.reason_phrase}".strip())
                 return await _limited(response)
+        except (KeyError, ValueError, NotImplementedError):
+            # httpx leaks these from a digest challenge that it does not know.
+            raise NoReading("the meter asks for the password in an unknown way") from None
         except httpx.HTTPError as error:
             raise NoReading(f"no connection to {self.url.netloc.decode()}: {error}") from None
 

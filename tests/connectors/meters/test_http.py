@@ -227,6 +227,29 @@ async def test_a_shelly_with_a_password_is_read_by_digest(
     assert 'username="admin"' in requests[1] and "hunter2" not in requests[1]
 
 
+@pytest.mark.parametrize(
+    "challenge",
+    [
+        'Digest realm="x"',
+        'Digest realm="x", nonce="1", algorithm=ROT13',
+        'Digest realm="x", nonce="1", qop="auth-int"',
+        "Digest what?",
+    ],
+)
+async def test_a_challenge_that_nobody_understands_is_no_reading(
+    challenge, context, listen, report, strange_server, tmp_path
+):
+    secret = tmp_path / "password"
+    secret.write_text("hunter2")
+    refusal = http(b"", "401 Unauthorized", f"WWW-Authenticate: {challenge}")
+    with capture_logs() as logs:
+        async with strange_server(lambda request: refusal) as port:
+            async with listen(connect(generic(port, password_file=str(secret)), context)) as ear:
+                await report(logs, "meter fails")
+                assert not ear.heard
+    assert "hunter2" not in str(logs)
+
+
 FAILURES = {
     "not found": (http(b"{}", "404 Not Found"), "HTTP 404"),
     "a redirect": (http(b"", "302 Found", "Location: http://127.0.0.1:1/"), "HTTP 302"),
