@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from loadmgr.core.ledger import lawful
+from loadmgr.core.ledger import lawful, tolerated
 from loadmgr.core.state import EvseState, Quarantine
 from loadmgr.events import EvseMeasured
 from loadmgr.model import Evse
 from loadmgr.units import PHASES, PerPhase
 
-TOLERANCE_A = 1.0  # class B meters, harmonics and a pilot's duty cycle, together
-TOLERANCE = 0.05
 OVER_SAMPLES = 2
 OVER_FOR = timedelta(seconds=4)
 OBEYS_FOR = timedelta(seconds=60)
@@ -86,7 +84,7 @@ def obedience(evse: Evse, belief: EvseState, event: EvseMeasured) -> EvseState:
     if drawn is None or belief.fallback_a is None:
         return belief
     allowed = min(evse.max_a, max(belief.fallback_a, *lawful(belief, event.at), 0.0))
-    if drawn <= allowed + TOLERANCE_A + TOLERANCE * allowed:
+    if drawn <= tolerated(allowed):
         return _obeys(belief, event.at)
     since = belief.over_since or event.at
     belief = replace(belief, over_since=since, over_count=belief.over_count + 1)

@@ -14,9 +14,13 @@ from loadmgr.core.state import EvseState, State
 from loadmgr.model import CircuitId, Evse, EvseId, Site
 from loadmgr.units import PerPhase, add, on_each
 
-FOLLOW = timedelta(seconds=12)
-"""From a confirmed decrease to a lower current: 7 s for the station, 5 s for the car
+FOLLOW = timedelta(seconds=13)
+"""From a confirmed decrease to a lower current: 7 s for the station, 5 s for the car, and one
+because currents are judged by their one-second means
 (IEC 61851-1 gives the car 5 s after its pilot has changed)."""
+
+SILENT = timedelta(seconds=30)
+"""A charger whose last reading is older does not meter its car, as far as proof goes."""
 
 CLOCK_SLACK = timedelta(seconds=30)
 """How far a station's clock may be off when it ends a limit by itself."""
@@ -35,7 +39,8 @@ def worst_current(evse: Evse, belief: EvseState, now: datetime) -> float:
     """The largest current per phase that this EVSE could lawfully draw. [A]"""
     if belief.quarantine is not None or belief.fallback_a is None:
         return evse.max_a
-    return min(evse.max_a, max(belief.fallback_a, *lawful(belief, now), 0.0))
+    worst = max(belief.fallback_a, *lawful(belief, now), *unproven(belief, now), 0.0)
+    return min(evse.max_a, worst)
 
 
 def lawful(belief: EvseState, now: datetime) -> Iterator[float]:
@@ -48,6 +53,26 @@ def lawful(belief: EvseState, now: datetime) -> Iterator[float]:
     for fading in belief.fading:
         if now < fading.until:
             yield fading.current_a
+
+
+def unproven(belief: EvseState, now: datetime) -> Iterator[float]:
+    """Replaced limits whose time is over, but whose end the charger's meter has not shown. [A]"""
+    last = belief.readings[-1] if belief.readings else None
+    if last is None or last.terminal_a is None or now - last.at > SILENT:
+        return
+    for fading in belief.fading:
+        if now < fading.until or fading.replaced_by_a is None:
+            continue
+        drawn = max(last.terminal_a)
+        followed = last.at >= fading.until and drawn <= tolerated(fading.replaced_by_a)
+        if not followed:
+            yield fading.current_a
+
+
+def tolerated(limit_a: float) -> float:
+    """What a reading may show under a limit that is kept: class B meters, harmonics and the
+    duty cycle of a pilot, together. [A]"""
+    return limit_a * 1.05 + 1.0
 
 
 def per_phase(site: Site, evse: Evse, belief: EvseState, current_a: float) -> PerPhase:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from loadmgr.core.ledger import CLOCK_SLACK, FOLLOW
+from loadmgr.core.ledger import CLOCK_SLACK, FOLLOW, unproven
 from loadmgr.core.state import EvseState, Fading, Grant, Quarantine
 from loadmgr.events import (
     Confirmed,
@@ -60,11 +60,17 @@ def _limit_sent(belief: EvseState, order: SetLimit, at: datetime) -> EvseState:
     return replace(
         belief,
         unknown=(*_not_ended(belief.unknown, at), grant),
-        fading=tuple(f for f in belief.fading if at < f.until),
+        fading=_not_over(belief, at),
         raised_at=at if raised else belief.raised_at,
         on_since=at if switched_on else None if switched_off else belief.on_since,
         off_since=at if switched_off else None if switched_on else belief.off_since,
     )
+
+
+def _not_over(belief: EvseState, at: datetime) -> tuple[Fading, ...]:
+    """Without those whose effect has ended, by time and by what is measured."""
+    open_a = max(unproven(belief, at), default=0.0)
+    return tuple(f for f in belief.fading if at < f.until or f.current_a <= open_a)
 
 
 def _not_ended(grants: tuple[Grant, ...], at: datetime) -> tuple[Grant, ...]:
@@ -105,9 +111,10 @@ def _limit_confirmed(belief: EvseState, outcome: Confirmed) -> EvseState:
     if belief.in_force is not None:
         earlier.append(belief.in_force)
     highest = max((g.current_a for g in earlier if outcome.at < g.ends_at), default=0.0)
-    fading = tuple(f for f in belief.fading if outcome.at < f.until)
+    fading = _not_over(belief, outcome.at)
     if highest > grant.current_a:
-        fading = (*fading, Fading(current_a=highest, until=outcome.at + FOLLOW))
+        last = Fading(current_a=highest, until=outcome.at + FOLLOW, replaced_by_a=grant.current_a)
+        fading = (*fading, last)
     return replace(
         belief,
         in_force=grant,
@@ -147,9 +154,7 @@ def restarted(belief: EvseState, at: datetime) -> EvseState:
 
 
 def _renewed(grant: Grant, at: datetime) -> Grant:
-    return replace(
-        grant, connection=GONE, sent_at=at, ends_at=at + (grant.ends_at - grant.sent_at)
-    )
+    return replace(grant, connection=GONE, sent_at=at, ends_at=at + (grant.ends_at - grant.sent_at))
 
 
 def _patient(quarantine: Quarantine | None, at: datetime) -> Quarantine | None:

@@ -25,10 +25,15 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fading:
-    """A higher limit that was replaced: charger and car may still follow it until then."""
+    """A higher limit that was replaced: charger and car may still follow it until then.
+
+    Where the charger meters its car, the car has to be seen below the new limit
+    as well: "Accepted" is not yet a smaller current.
+    """
 
     current_a: float
     until: datetime
+    replaced_by_a: float | None = None  # None: the session is over, time alone decides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

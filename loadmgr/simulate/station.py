@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from loadmgr.model import ConnectorStatus, Evse, EvseId, StationId, Wiring
 from loadmgr.simulate.car import Car, CarSpec
-from loadmgr.simulate.profiles import Profile, ProfileStore, Purpose, Unacceptable
+from loadmgr.simulate.profiles import Period, Profile, ProfileStore, Purpose, Unacceptable
 from loadmgr.simulate.temper import GOOD, Temper, Zero
 from loadmgr.units import NOTHING, PerPhase
 
@@ -99,6 +99,8 @@ class Outlet:
         temper, max_a, min_a = self.station.temper, self.evse.max_a, self.evse.min_a
         if temper.ignores_limits:
             return max_a
+        if temper.deaf:
+            return self._commanded_a
         limit_a = self.station.limit_a(self.evse.number, now_s)
         limit_a = (
             math.floor(limit_a + 1e-9) if temper.whole_amperes and limit_a < max_a else limit_a
@@ -309,6 +311,12 @@ class Station:
     def limit_a(self, number: int, now_s: float) -> float:
         """What the stored profiles allow one EVSE per phase; infinite if nothing. [A]"""
         return self.profiles.limit_a(number, now_s, self._began_s(number), self._sharers())
+
+    def composite(self, number: int, now_s: float, seconds: float) -> tuple[Period, ...]:
+        """The composite schedule of the next `seconds`; infinite where nothing limits."""
+        return self.profiles.composite(
+            number, now_s, seconds, self._began_s(number), self._sharers()
+        )
 
     def changes_after_s(self, number: int, now_s: float) -> float:
         changes_s = self.profiles.changes_after_s(number, now_s, self._began_s(number))

@@ -23,7 +23,8 @@ class Temper:
     reaction_s: float = 2.0  # from an accepted limit to a changed pilot; KEBA: up to 7 s
     answer_s: float = 0.05  # until it answers a call
     zero: Zero = Zero.STOPS
-    ignores_limits: bool = False
+    ignores_limits: bool = False  # gives what the hardware can
+    deaf: bool = False  # accepts a new limit and keeps to the one it has
     stores_profiles: bool = True  # False: says Accepted and forgets at once
     rejects_profiles: bool = False
     keeps_default: bool = True  # over a reboot; TxProfiles never survive one
