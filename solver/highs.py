@@ -2,7 +2,8 @@
 
 While the columns, rows and coefficients stay the same, bounds and costs change in place and
 the basis stays where it is. When cars come or go, the model is passed anew with the old
-basis carried over by the names of its columns and rows.
+basis carried over by the names of its columns and rows; basic columns of cars that left stay
+for that one solve, fixed at 0.
 
 Source: Q. Huangfu, J. Hall, "Parallelizing the dual revised simplex method",
 *Math. Prog. Comp.* 10 (2018), pp. 119-142.
@@ -10,11 +11,12 @@ Source: Q. Huangfu, J. Hall, "Parallelizing the dual revised simplex method",
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import highspy
 import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from solver.lp import LinearProgram, linear_program, read
 from solver.problem import Floats, Ints, Problem
@@ -28,14 +30,9 @@ SIMPLEX_CELLS = 60_000
 SPARE = 0.1
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Basis:
-    """Where the simplex ended, by the names of columns and rows."""
-
-    column_key: Ints
-    column: Ints
-    row_key: Ints
-    row: Ints
+BASIC = int(highspy.HighsBasisStatus.kBasic)
+LOWER = int(highspy.HighsBasisStatus.kLower)
+STATUSES = {int(status): status for status in highspy.HighsBasisStatus.__members__.values()}
 
 
 class Highs:
@@ -43,6 +40,7 @@ class Highs:
 
     def __init__(self, threads: int = 1) -> None:
         self._lp: LinearProgram | None = None
+        self._ghosts = 0  # columns beyond those of _lp
         self._highs = highspy.Highs()
         option = self._highs.setOptionValue
         option("output_flag", False)
@@ -56,7 +54,6 @@ class Highs:
         problem: Problem,
         value: Floats,
         *,
-        warm: Any = None,
         deadline_s: float | None = None,
         solver: str | None = None,
     ) -> Raw:
@@ -65,8 +62,6 @@ class Highs:
         if len(lp.cost) == 0:
             return read(problem, lp, np.zeros(0), np.zeros(len(lp.high)), True, None)
         started = self._update(lp)
-        if not started and isinstance(warm, Basis):
-            started = self._carry(lp, warm)
         highs = self._highs
         cold_ipm = not started and len(lp.cells) > SIMPLEX_CELLS
         highs.setOptionValue("solver", solver or ("ipm" if cold_ipm else "simplex"))
@@ -80,57 +75,87 @@ class Highs:
         if not found.value_valid:
             return read(problem, lp, np.zeros(len(lp.cost)), np.zeros(len(lp.high)), False, None)
         price = -np.asarray(found.row_dual) if found.dual_valid else np.zeros(len(lp.high))
-        return read(problem, lp, np.asarray(found.col_value), price, optimal, self)
-
-    @property
-    def basis(self) -> Basis | None:
-        """Where the last solve ended, to be carried into another model."""
-        basis = self._highs.getBasis()
-        if self._lp is None or not basis.valid:
-            return None
-        column = np.array([int(s) for s in basis.col_status])
-        row = np.array([int(s) for s in basis.row_status])
-        return Basis(self._lp.column_key, column, self._lp.row_key, row)
+        return read(problem, lp, np.asarray(found.col_value), price, optimal, None)
 
     def _update(self, lp: LinearProgram) -> bool:
         """Put the numbers into the model; whether it starts from where the last one ended."""
         highs, old = self._highs, self._lp
-        if old is not None and _same(old, lp):
+        self._lp = lp
+        if old is not None and self._ghosts == 0 and _same(old, lp):
             columns = np.arange(len(lp.cost), dtype=np.int32)
             rows = np.arange(len(lp.high), dtype=np.int32)
             highs.changeColsCost(len(columns), columns, lp.cost)
             highs.changeColsBounds(len(columns), columns, lp.least, lp.most)
             highs.changeRowsBounds(len(rows), rows, lp.low, lp.high)
-            self._lp = lp
             return True
-        before = self.basis
-        self._pass(lp)
-        self._lp = lp
-        return before is not None and self._carry(lp, before)
+        before = highs.getBasis()
+        if old is None or not before.valid:
+            self._pass(lp)
+            return False
+        column = np.array([int(status) for status in before.col_status])[: len(old.cost)]
+        row = np.array([int(status) for status in before.row_status])
+        gone = _gone(old, lp, column, row)
+        price = np.asarray(highs.getSolution().row_dual) * (old.worth / lp.worth)
+        self._pass(lp, _ghosts(old, lp, gone), _look_up(old.row_key, price, lp.row_key, 0.0))
+        self._ghosts = len(gone)
+        return self._carry(
+            np.append(
+                _look_up(old.column_key, column, lp.column_key, LOWER), np.full(len(gone), BASIC)
+            ),
+            _look_up(old.row_key, row, lp.row_key, BASIC),
+        )
 
-    def _pass(self, lp: LinearProgram) -> None:
-        matrix = lp.matrix
+    def _pass(
+        self, lp: LinearProgram, ghosts: sp.csc_array | None = None, price: Floats | None = None
+    ) -> None:
+        matrix, extra = lp.matrix, 0
+        cost, least, most = lp.cost, lp.least, lp.most
+        if ghosts is not None:
+            extra = ghosts.shape[1]
+            matrix = sp.hstack([matrix, ghosts], format="csc")
+            nothing = np.zeros(extra)
+            least, most = np.append(least, nothing), np.append(most, nothing)
+            # What the old prices ask of a basic column, or those prices would not stand.
+            cost = np.append(cost, ghosts.T @ price)
+        self._ghosts = extra
         self._highs.passModel(
-            len(lp.cost), len(lp.high), matrix.nnz, highspy.MatrixFormat.kColwise.value,
-            highspy.ObjSense.kMinimize.value, 0.0, lp.cost, lp.least, lp.most, lp.low, lp.high,
+            len(cost), len(lp.high), matrix.nnz, highspy.MatrixFormat.kColwise.value,
+            highspy.ObjSense.kMinimize.value, 0.0, cost, least, most, lp.low, lp.high,
             matrix.indptr.astype(np.int32), matrix.indices.astype(np.int32), matrix.data,
-            np.zeros(len(lp.cost), dtype=np.int32),
+            np.zeros(len(cost), dtype=np.int32),
         )  # fmt: skip
 
-    def _carry(self, lp: LinearProgram, before: Basis) -> bool:
-        """Start where a model with other columns and rows ended. HiGHS repairs the rest."""
-        basic = int(highspy.HighsBasisStatus.kBasic)
-        lower = int(highspy.HighsBasisStatus.kLower)
-        column = _look_up(before.column_key, before.column, lp.column_key, lower)
-        row = _look_up(before.row_key, before.row, lp.row_key, basic)
-        statuses = {int(s): s for s in highspy.HighsBasisStatus.__members__.values()}
+    def _carry(self, column: Ints, row: Ints) -> bool:
+        """Start from these statuses. HiGHS repairs what does not make a basis."""
         basis = highspy.HighsBasis()
-        basis.col_status = [statuses[s] for s in column.tolist()]
-        basis.row_status = [statuses[s] for s in row.tolist()]
+        basis.col_status = [STATUSES[s] for s in column.tolist()]
+        basis.row_status = [STATUSES[s] for s in row.tolist()]
         basis.valid = True
-        # Says that columns and rows may not fit each other: to be made into a basis.
         basis.alien = True
         return bool(self._highs.setBasis(basis) == highspy.HighsStatus.kOk)
+
+
+def _gone(old: LinearProgram, lp: LinearProgram, column: Ints, row: Ints) -> Ints:
+    """Basic columns of cars that left, one fewer for each full energy row that left with them."""
+    gone = np.flatnonzero((column == BASIC) & ~np.isin(old.column_key, lp.column_key))
+    lost = np.flatnonzero((row != BASIC) & ~np.isin(old.row_key, lp.row_key))
+    rows, at = old.matrix[:, gone][lost].nonzero()
+    _, first = np.unique(rows, return_index=True)
+    return np.delete(gone, at[first])
+
+
+def _ghosts(old: LinearProgram, lp: LinearProgram, gone: Ints) -> sp.csc_array:
+    """Columns of cars that left, fixed at 0.
+
+    Without them a row whose only basic column has gone would lose its price, and every car
+    under it would be priced anew: ten times the pivots.
+    """
+    columns = old.matrix[:, gone].tocoo()
+    row = _look_up(lp.row_key, np.arange(len(lp.row_key)), old.row_key, -1)[columns.row]
+    keep = row >= 0
+    return sp.csc_array(
+        (columns.data[keep], (row[keep], columns.col[keep])), shape=(len(lp.high), len(gone))
+    )
 
 
 def _same(a: LinearProgram, b: LinearProgram) -> bool:
@@ -143,7 +168,7 @@ def _same(a: LinearProgram, b: LinearProgram) -> bool:
     )
 
 
-def _look_up(keys: Ints, found: Ints, wanted: Ints, otherwise: int) -> Ints:
+def _look_up(keys: Ints, found: NDArray[Any], wanted: Ints, otherwise: float) -> NDArray[Any]:
     if len(keys) == 0:
         return np.full(len(wanted), otherwise)
     order = np.argsort(keys, kind="stable")

@@ -51,8 +51,9 @@ def linear_program(problem: Problem, value: Floats, spare: float = 0.0) -> Linea
     cells = np.flatnonzero(inside)
     participant, step = cells // max(steps, 1), cells % max(steps, 1)
     hours = problem.step_h[step]
+    who = _identity(problem)
     build.columns(
-        cells,
+        who[participant] * steps + step,
         -(value.ravel()[cells]) * hours,
         problem.lower.ravel()[cells] / amps,
         problem.upper.ravel()[cells] / amps,
@@ -64,7 +65,7 @@ def linear_program(problem: Problem, value: Floats, spare: float = 0.0) -> Linea
     number[energies] = np.arange(len(energies))
     mine = number[participant]
     keep = mine >= 0
-    build.rows(1 * _FAMILY + energies, -np.inf, problem.energy[energies] / amps)
+    build.rows(_FAMILY + who[energies], -np.inf, problem.energy[energies] / amps)
     build.entries(mine[keep], np.flatnonzero(keep), hours[keep])
 
     tight = problem.most * (1.0 + 1e-9) > problem.capacity * (1.0 - spare)
@@ -81,7 +82,15 @@ def linear_program(problem: Problem, value: Floats, spare: float = 0.0) -> Linea
     return build.finish(cells, energies, circuits, peak_steps)
 
 
-_FAMILY = 1 << 40  # keys of one kind of column or row lie between two multiples of this
+_FAMILY = 1 << 50  # keys of one kind of column or row lie between two multiples of this
+
+
+def _identity(problem: Problem) -> Ints:
+    """A small number that follows a participant from problem to problem."""
+    rank = problem.rank
+    if rank is not None and rank.size and 0 <= rank.min() and rank.max() < 1 << 32:
+        return rank
+    return np.arange(problem.n)
 
 
 class _Build:
@@ -157,10 +166,11 @@ def _reward(build: _Build, participant: Ints, hours: Floats) -> None:
     least = np.zeros((n, segments))
     least[:, 0] = -np.inf
     column = build.columns(
-        _FAMILY + np.arange(n * segments), -reward.slope.ravel(), least.ravel(),
+        _FAMILY + (_identity(build.problem)[:, None] * segments + np.arange(segments)).ravel(),
+        -reward.slope.ravel(), least.ravel(),
         reward.width.ravel() / amps,
     )  # fmt: skip
-    row = build.rows(3 * _FAMILY + np.arange(n), -np.inf, 0.0)
+    row = build.rows(3 * _FAMILY + _identity(build.problem), -np.inf, 0.0)
     build.entries(np.repeat(row, segments), column, np.ones(n * segments))
     build.entries(row[participant], np.arange(len(participant)), -hours)
 
