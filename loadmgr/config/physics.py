@@ -35,11 +35,12 @@ def named(phases: frozenset[Phase]) -> str:
 
 def check_faults(site: Site, complaints: Complaints) -> None:
     """What cannot be built or burns fuses: errors."""
+    building = worst_building_a(site)
     for circuit in site.circuits:
         _check_phases_above(site, circuit, complaints)
         _check_building_phases(site, circuit, complaints)
         _check_margin(circuit, complaints)
-        _check_alone(site, circuit, complaints)
+        _check_alone(site, circuit, building[circuit.id], complaints)
     for evse in site.evses:
         _check_phases_of_evse(site, evse, complaints)
 
@@ -94,10 +95,9 @@ def _check_margin(circuit: Circuit, complaints: Complaints) -> None:
         complaints.error(("circuits", circuit.id, "margin"), message)
 
 
-def _check_alone(site: Site, circuit: Circuit, complaints: Complaints) -> None:
+def _check_alone(site: Site, circuit: Circuit, building: PerPhase, complaints: Complaints) -> None:
     """Chargers that nobody talks to, and the building at its worst, must not burn a fuse."""
-    building, alone = worst_building_a(site)[circuit.id], offline_a(site, circuit.id)
-    usable = circuit.usable_a
+    alone, usable = offline_a(site, circuit.id), circuit.usable_a
     over = {p: building[p] + alone[p] - usable[p] for p in PHASES if alone[p] > 0 < usable[p]}
     if not over or max(over.values()) <= SLACK_A:
         return

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, cast
+from unicodedata import category
 
 from ruamel.yaml import YAML, events
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import FileMark, MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
 
 from loadmgr.config.errors import ConfigurationError, Place, Problem, SettingPath, did_you_mean
@@ -114,9 +115,8 @@ def read(path: Path) -> Source:
         message = f"a character that may not stand in text (number {error.character})"
         reading.stop(span, message, "Remove it; copying from a terminal often leaves such.")
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        span = Span(mark.line, mark.column) if mark else Span(0, 0)
-        reading.stop(span, *_in_plain_words(error, reading.lines))
+        mark, message, hint = _in_plain_words(error, reading.lines)
+        reading.stop(Span(mark.line, mark.column), message, hint)
     except (YAMLError, ValueError) as error:  # ruamel lets some bad escapes out as ValueError
         reading.stop(Span(0, 0), f"not YAML: {str(error).splitlines()[0]}")
     return Source(path, reading.lines, tree, tuple(reading.problems))
@@ -155,18 +155,19 @@ def _place(file: Path, lines: tuple[str, ...], span: Span) -> Place:
     return Place(file=str(file), line=line + 1, column=column + 1, width=width, text=text)
 
 
-def _in_plain_words(error: MarkedYAMLError, lines: tuple[str, ...]) -> tuple[str, str]:
+def _in_plain_words(error: MarkedYAMLError, lines: tuple[str, ...]) -> tuple[Any, str, str]:
+    """Where to look, what is wrong, and what to do."""
     problem = str(error.problem or error.context or "unreadable")
-    mark = error.problem_mark or error.context_mark
-    line = lines[mark.line] if mark and mark.line < len(lines) else ""
+    mark = error.problem_mark or error.context_mark or FileMark("", 0, 0, 0)
+    line = lines[mark.line] if mark.line < len(lines) else ""
     if "\\t" in problem or "\t" in line[: len(line) - len(line.lstrip())]:
-        return "a tab stands where YAML wants spaces", "Indent with spaces."
+        return mark, "a tab stands where YAML wants spaces", "Indent with spaces."
     if "mapping values are not allowed" in problem:
-        return "a ':' where none can stand", 'Put text that has a colon in quotes: "17:00".'
+        return mark, "a ':' where none can stand", 'Put text that has a colon in quotes: "17:00".'
     if "unexpected end of stream" in problem or "<stream end>" in problem:
-        opened = f" from line {error.context_mark.line + 1}" if error.context_mark else ""
-        return f"a quote or bracket{opened} is never closed", "Close it."
-    return f"not YAML: {problem}", "Check indentation, quotes and brackets around this place."
+        opened = error.context_mark or mark
+        return opened, "what opens here is never closed", "Close the quote or bracket."
+    return mark, f"not YAML: {problem}", "Check indentation, quotes and brackets around here."
 
 
 class _Reading:
@@ -213,10 +214,17 @@ class _Reading:
             case events.SequenceStartEvent():
                 node = self._listing(span, stream)
             case _:
-                node = Scalar(span, event.value, plain=event.style is None)
+                node = self._scalar(span, event)
         if event.anchor:
             self._anchors[event.anchor] = node
         return node
+
+    def _scalar(self, span: Span, event: Any) -> Scalar:
+        for character in event.value:
+            # Quotes let escapes through that would steer a terminal or break UTF-8.
+            if category(character) in ("Cc", "Cs") and character not in "\t\n":
+                self.stop(span, f"this text hides a character (number {ord(character)})")
+        return Scalar(span, event.value, plain=event.style is None)
 
     def _alias(self, anchor: str, span: Span) -> Node:
         if anchor not in self._anchors:
