@@ -57,24 +57,10 @@ class SimulatedMeter:
     ) -> CircuitMeasured | None:
         at = self.clock.now()
         self.plant.advance(at.timestamp())
-        sampled_at, current_a = at, self._truth(chance)
-        match self.ailment:
-            case Ailment.SILENT:
-                return None
-            case Ailment.FROZEN if last is not None:
-                current_a = last.current_a
-            case Ailment.STUCK if last is not None:
-                current_a, sampled_at = last.current_a, last.sampled_at or at
-            case Ailment.NAN:
-                current_a = NOT_A_NUMBER
-            case Ailment.NEGATIVE:
-                current_a = _scaled(current_a, -1.0)
-            case Ailment.SCALED:
-                current_a = _scaled(current_a, 1000.0)
-            case Ailment.SWAPPED:
-                current_a = (current_a[1], current_a[0], current_a[2])
-            case _:
-                pass
+        current_a = ailing(self.ailment, self._truth(chance), last.current_a if last else None)
+        if current_a is None:
+            return None
+        sampled_at = last.sampled_at if last and self.ailment is Ailment.STUCK else at
         return CircuitMeasured(
             at=at, meter=self.meter.id, current_a=current_a, sampled_at=sampled_at
         )
@@ -91,6 +77,24 @@ class SimulatedMeter:
         )
 
 
-def _scaled(current_a: PerPhase, factor: float) -> PerPhase:
+def ailing(ailment: Ailment, current_a: PerPhase, last_a: PerPhase | None) -> PerPhase | None:
+    """What a meter with this ailment tells of a current; None: nothing. [A]
+
+    `last_a` is what it told while it was well, None if it never was.
+    """
     l1, l2, l3 = current_a
-    return (l1 * factor, l2 * factor, l3 * factor)
+    match ailment:
+        case Ailment.SILENT:
+            return None
+        case Ailment.FROZEN | Ailment.STUCK if last_a is not None:
+            return last_a
+        case Ailment.NAN:
+            return NOT_A_NUMBER
+        case Ailment.NEGATIVE:
+            return (-l1, -l2, -l3)
+        case Ailment.SCALED:
+            return (1000.0 * l1, 1000.0 * l2, 1000.0 * l3)
+        case Ailment.SWAPPED:
+            return (l2, l1, l3)
+        case _:
+            return current_a

@@ -214,7 +214,12 @@ class ProfileStore:
         )
 
     def composite(
-        self, evse: int, now_s: float, seconds: float, began_s: float | None = None
+        self,
+        evse: int,
+        now_s: float,
+        seconds: float,
+        began_s: float | None = None,
+        sharers: int = 1,
     ) -> tuple[Period, ...]:
         """The limits of the next `seconds` as one schedule; infinite where there is none.
 
@@ -224,7 +229,7 @@ class ProfileStore:
         origin_s = now_s if began_s is None else began_s
         at_s = now_s
         while at_s < now_s + seconds:
-            limit_a = self.limit_a(evse, at_s, origin_s)
+            limit_a = self.limit_a(evse, at_s, origin_s, sharers)
             if not periods or periods[-1].limit_a != limit_a:
                 periods.append(Period(at_s - now_s, limit_a))
             at_s = self.changes_after_s(evse, at_s, origin_s)
