@@ -10,10 +10,13 @@ The inner maxima are taken here, so no method can claim a bound that is not one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from solver import compiled
 from solver.problem import Floats, Problem, utility
 
 # What counts as a small number beside the largest of its kind: relative errors of a row of
@@ -56,18 +59,53 @@ def certify(problem: Problem, x: Floats, row_dual: Floats, energy_dual: Floats) 
     shapes = (x.shape, row_dual.shape, energy_dual.shape)
     if shapes != (problem.upper.shape, problem.capacity.shape, problem.energy.shape):
         return _worthless("wrong shapes")
-    if not (
-        np.isfinite(x).all() and np.isfinite(row_dual).all() and np.isfinite(energy_dual).all()
-    ):
+    judge = compiled.judge()
+    if judge is not None and problem.peak is None and problem.storage is None:
+        return _by_compiled(judge, problem, x, row_dual, energy_dual)
+    if not all(np.isfinite(array).all() for array in (x, row_dual, energy_dual)):
         return _worthless("not a number")
     infeasibility, worst = violation(problem, x)
-    objective = problem.worth(x)
     bound = dual_bound(problem, row_dual, energy_dual)
-    scale = max(abs(objective), abs(bound), SMALL * stakes(problem))
+    return _concluded(problem.worth(x), bound, stakes(problem), infeasibility, worst)
+
+
+def _concluded(
+    objective: float, bound: float, at_stake: float, infeasibility: float, worst: str
+) -> Certificate:
+    if not np.isfinite(objective) or np.isnan(bound):
+        return _worthless("not a number")
+    scale = max(abs(objective), abs(bound), SMALL * at_stake)
     gap = max(0.0, bound - objective) / scale if scale > 0 else 0.0
+    if np.isinf(bound):
+        gap = np.inf
     return Certificate(
         objective=objective, bound=bound, gap=gap, infeasibility=infeasibility, worst=worst
     )
+
+
+NONE: Floats = np.zeros(0)
+
+
+def _by_compiled(
+    judge: Callable[..., Any], problem: Problem, x: Floats, row_dual: Floats, energy_dual: Floats
+) -> Certificate:
+    reward = problem.reward
+    nothing = np.zeros((problem.n, 0))
+    width, slope = (nothing, nothing) if reward is None else (reward.width, reward.slope)
+    least = NONE if problem.min_now is None else problem.min_now
+    objective, bound, at_stake, infeasibility, kind, where = judge(
+        problem.step_h, problem.parent, problem.capacity, problem.circuit, problem.coupling,
+        problem.upper, problem.lower, problem.energy, problem.value, width, slope, least,
+        np.ascontiguousarray(x), np.ascontiguousarray(row_dual), energy_dual, SMALL,
+    )  # fmt: skip
+    name = ("x", "energy", "row", "min_now")[kind]
+    shape = (x.shape, energy_dual.shape, row_dual.shape, energy_dual.shape)[kind]
+    worst = "nothing" if infeasibility == 0 else _named(name, where, shape)
+    return _concluded(objective, bound, at_stake, infeasibility, worst)
+
+
+def _named(name: str, where: int, shape: tuple[int, ...]) -> str:
+    return f"{name}[{', '.join(str(int(i)) for i in np.unravel_index(where, shape))}]"
 
 
 def _worthless(why: str) -> Certificate:
@@ -128,8 +166,8 @@ def violation(problem: Problem, x: Floats) -> tuple[float, str]:
 def _largest(name: str, array: Floats) -> tuple[float, str]:
     if array.size == 0:
         return 0.0, name
-    where = np.unravel_index(int(np.argmax(array)), array.shape)
-    return float(array[where]), f"{name}[{', '.join(str(int(i)) for i in where)}]"
+    where = int(np.argmax(array))
+    return float(array.ravel()[where]), _named(name, where, array.shape)
 
 
 def row_prices(problem: Problem, row_dual: Floats) -> Floats:

@@ -32,6 +32,7 @@ SPARE = 0.1
 
 BASIC = int(highspy.HighsBasisStatus.kBasic)
 LOWER = int(highspy.HighsBasisStatus.kLower)
+NONE: Floats = np.zeros(0)
 STATUSES = {int(status): status for status in highspy.HighsBasisStatus.__members__.values()}
 
 
@@ -96,8 +97,9 @@ class Highs:
         row = np.array([int(status) for status in before.row_status])
         gone = _gone(old, lp, column, row)
         price = np.asarray(highs.getSolution().row_dual) * (old.worth / lp.worth)
-        self._pass(lp, _ghosts(old, lp, gone), _look_up(old.row_key, price, lp.row_key, 0.0))
-        self._ghosts = len(gone)
+        ghosts = _ghosts(old, lp, gone)
+        # Their cost is what the old prices ask of a basic column, or those would not stand.
+        self._pass(lp, ghosts, ghosts.T @ _look_up(old.row_key, price, lp.row_key, 0.0))
         return self._carry(
             np.append(
                 _look_up(old.column_key, column, lp.column_key, LOWER), np.full(len(gone), BASIC)
@@ -106,18 +108,13 @@ class Highs:
         )
 
     def _pass(
-        self, lp: LinearProgram, ghosts: sp.csc_array | None = None, price: Floats | None = None
+        self, lp: LinearProgram, ghosts: sp.csc_array | None = None, ghost_cost: Floats = NONE
     ) -> None:
-        matrix, extra = lp.matrix, 0
-        cost, least, most = lp.cost, lp.least, lp.most
-        if ghosts is not None:
-            extra = ghosts.shape[1]
-            matrix = sp.hstack([matrix, ghosts], format="csc")
-            nothing = np.zeros(extra)
-            least, most = np.append(least, nothing), np.append(most, nothing)
-            # What the old prices ask of a basic column, or those prices would not stand.
-            cost = np.append(cost, ghosts.T @ price)
-        self._ghosts = extra
+        matrix = lp.matrix if ghosts is None else sp.hstack([lp.matrix, ghosts], format="csc")
+        self._ghosts = len(ghost_cost)
+        cost = np.append(lp.cost, ghost_cost)
+        nothing = np.zeros(len(ghost_cost))
+        least, most = np.append(lp.least, nothing), np.append(lp.most, nothing)
         self._highs.passModel(
             len(cost), len(lp.high), matrix.nnz, highspy.MatrixFormat.kColwise.value,
             highspy.ObjSense.kMinimize.value, 0.0, cost, least, most, lp.low, lp.high,

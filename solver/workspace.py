@@ -8,6 +8,7 @@ from time import perf_counter
 
 import numpy as np
 
+from solver import compiled
 from solver.certify import FEASIBLE, Certificate, certify
 from solver.highs import Highs
 from solver.minimum import between, switch
@@ -66,6 +67,7 @@ class Workspace:
     def __init__(self, threads: int = 1) -> None:
         self.threads = threads
         self._highs: Highs | None = None
+        compiled.prepare()
 
     def solve(
         self,

@@ -1,0 +1,178 @@
+"""The certificate of `certify`, compiled: the same sums, cell by cell, in one pass.
+
+From tick to tick a small site is solved in a fraction of a millisecond; the judge must not
+take longer than the judged. Problems with a peak or storage are left to `certify`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from solver.problem import Floats, Ints
+
+# Places a violation is reported at, beside the flat index within the array.
+CELL, ENERGY, ROW, MINIMUM = range(4)
+
+
+@njit(cache=True, nogil=True)
+def judge(
+    step_h: Floats,
+    parent: Ints,
+    capacity: Floats,
+    circuit: Ints,
+    coupling: Floats,
+    upper: Floats,
+    lower: Floats,
+    energy: Floats,
+    value: Floats,
+    width: Floats,
+    slope: Floats,
+    min_now: Floats,
+    x: Floats,
+    row_dual: Floats,
+    energy_dual: Floats,
+    small: float,
+) -> tuple[float, float, float, float, int, int]:
+    """Objective, bound, stakes, infeasibility, and where that is (kind, flat index).
+
+    `width` and `slope` are (n, S) with S = 0 for no reward; `min_now` is empty for none.
+    """
+    n, steps = upper.shape
+    circuits, rows = capacity.shape[0], capacity.shape[1]
+    load, price = np.zeros(capacity.shape), np.zeros(capacity.shape)
+    bound = 0.0
+    for k in range(circuits):
+        for r in range(rows):
+            for t in range(steps):
+                y = row_dual[k, r, t]
+                if y > 0.0 and capacity[k, r, t] < np.inf:
+                    price[k, r, t] = y
+                    bound += y * capacity[k, r, t]
+        if parent[k] >= 0:
+            price[k] += price[parent[k]]
+
+    largest = 0.0
+    amps = np.zeros(n)
+    for i in range(n):
+        for t in range(steps):
+            amps[i] = max(amps[i], upper[i, t], -lower[i, t])
+        largest = max(largest, amps[i])
+    hours = step_h.sum()
+    heaviest = np.zeros(rows)
+    margin, order_width = np.empty(steps), np.empty(steps)
+    objective, stakes, worst, kind, where = 0.0, 0.0, 0.0, CELL, 0
+
+    for i in range(n):
+        unit = max(amps[i], small * largest)
+        if unit == 0.0:
+            unit = 1.0
+        margin[:] = 0.0
+        for r in range(rows):
+            a = coupling[i, r]
+            heaviest[r] = max(heaviest[r], abs(a) * unit)
+            if a != 0.0:
+                above, here = price[circuit[i], r], load[circuit[i], r]
+                for t in range(steps):
+                    margin[t] -= a * above[t]
+                    here[t] += a * x[i, t]
+        charge, most, best = 0.0, 0.0, 0.0
+        for t in range(steps):
+            charge += x[i, t] * step_h[t]
+            most += upper[i, t] * step_h[t]
+            best = max(best, abs(value[i, t]))
+            margin[t] += value[i, t] * step_h[t]
+            objective += value[i, t] * x[i, t] * step_h[t]
+            over = max(x[i, t] - upper[i, t], lower[i, t] - x[i, t]) / unit
+            if over > worst:
+                worst, kind, where = over, CELL, i * steps + t
+        if energy[i] < np.inf:
+            over = (charge - energy[i]) / max(energy[i], small * unit * hours)
+            if over > worst:
+                worst, kind, where = over, ENERGY, i
+        if len(min_now) and min_now[i] > 0.0:
+            over = min(x[i, 0], min_now[i] - x[i, 0]) / min_now[i]
+            if over > worst:
+                worst, kind, where = over, MINIMUM, i
+        if slope.shape[1] == 0:
+            mu = max(0.0, energy_dual[i]) if energy[i] < np.inf else 0.0
+            if mu > 0.0:
+                bound += mu * energy[i]
+            for t in range(steps):
+                gain = margin[t] - mu * step_h[t]
+                bound += gain * (upper[i, t] if gain > 0.0 else max(lower[i, t], 0.0))
+        else:
+            best += slope[i, 0]
+            objective += worth_of(width[i], slope[i], charge)
+            bound += fill(
+                step_h, upper[i], lower[i], energy[i], width[i], slope[i], margin, order_width
+            )
+        stakes += min(energy[i], most) * best
+
+    for k in range(circuits - 1, -1, -1):
+        if parent[k] >= 0:
+            load[parent[k]] += load[k]
+        for r in range(rows):
+            unit = small * (heaviest[r] if heaviest[r] > 0.0 else 1.0)
+            for t in range(steps):
+                room = capacity[k, r, t]
+                if room < np.inf and load[k, r, t] - room > worst * max(room, unit):
+                    worst, kind = (load[k, r, t] - room) / max(room, unit), ROW
+                    where = (k * rows + r) * steps + t
+    return objective, bound, stakes, worst, kind, where
+
+
+@njit(cache=True, nogil=True)
+def worth_of(width: Floats, slope: Floats, charge: float) -> Any:
+    """U of one participant's total. [Ah]"""
+    left, total = charge, 0.0
+    for s in range(len(width)):
+        taken = min(left, width[s])
+        if s > 0 and taken < 0.0:
+            taken = 0.0
+        total += taken * slope[s]
+        left -= taken
+    return total
+
+
+@njit(cache=True, nogil=True)
+def fill(
+    step_h: Floats,
+    upper: Floats,
+    lower: Floats,
+    energy: float,
+    width: Floats,
+    slope: Floats,
+    margin: Floats,
+    density: Floats,
+) -> Any:
+    """The best one participant can do at these prices: dearest cells first, down the slopes."""
+    earned, charge = 0.0, 0.0
+    for t in range(len(step_h)):
+        density[t] = margin[t] / step_h[t]
+        floor = max(lower[t], 0.0)
+        earned += floor * margin[t]
+        charge += floor * step_h[t]
+    earned += worth_of(width, slope, charge)
+    s, left = 0, charge
+    while s < len(width) and left >= width[s]:
+        left -= width[s]
+        s += 1
+    room = width[s] - left if s < len(width) else np.inf
+    for t in np.argsort(-density):
+        cell = (upper[t] - max(lower[t], 0.0)) * step_h[t]
+        while cell > 0.0:
+            gain = density[t] + (slope[s] if s < len(slope) else 0.0)
+            part = min(cell, room, energy - charge)
+            if gain <= 0.0 or part <= 0.0:
+                return earned
+            earned += gain * part
+            charge += part
+            cell -= part
+            room -= part
+            while room <= 0.0:
+                s += 1
+                room = width[s] if s < len(width) else np.inf
+    return earned
