@@ -96,7 +96,8 @@ class OcppGateway:
         self._emit: Emit = lambda event: None
         self._port: int | None = None
         self._listening = asyncio.Event()
-        for dialect in _DIALECTS.values():
+        self._dialects = {f"ocpp{v}": _DIALECTS[f"ocpp{v}"] for v in opts.versions}
+        for dialect in self._dialects.values():
             schema.load(dialect.SUBPROTOCOL, dialect.HEARD)
 
     # ── The port ──────────────────────────────────────────────────────────────────────────
@@ -134,7 +135,7 @@ class OcppGateway:
             self._options.port,
             ssl=self._tls,
             process_request=self._admit,
-            select_subprotocol=_common_version,
+            select_subprotocol=self._common_version,
             compression=None,
             max_size=LONGEST_MESSAGE,
             open_timeout=HANDSHAKE_S,
@@ -167,10 +168,16 @@ class OcppGateway:
         _log.info("a connection as %.48r was refused", name)
         return _unauthorized()
 
+    def _common_version(
+        self, socket: ServerConnection, offered: Sequence[Subprotocol]
+    ) -> Subprotocol | None:
+        """The first a station offers that is spoken here; None keeps the header away."""
+        return next((version for version in offered if version in self._dialects), None)
+
     # ── Stations coming and going ─────────────────────────────────────────────────────────
 
     async def _attend(self, socket: ServerConnection) -> None:
-        dialect = _DIALECTS.get(socket.subprotocol or "")
+        dialect = self._dialects.get(socket.subprotocol or "")
         if dialect is None or socket.request is None:
             # OCPP-J section 3.1.2: the handshake completes without the header, then we close.
             await socket.close(PROTOCOL_ERROR, "no version of OCPP in common")
@@ -303,11 +310,6 @@ def _cannot_say(order: Order, outcome: Outcome) -> bool:
         and isinstance(outcome, Confirmed)
         and outcome.current_a is None
     )
-
-
-def _common_version(socket: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    """The first a station offers that is spoken here; None keeps the header away."""
-    return next((version for version in offered if version in _DIALECTS), None)
 
 
 def _unauthorized() -> Response:

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -22,18 +22,35 @@ class OcppOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    host: str = "127.0.0.1"
-    port: int = Field(default=9000, ge=0, le=65535)  # 0: any that is free
+    listen: str = "127.0.0.1:9000"
+    versions: tuple[Literal["1.6", "2.0.1"], ...] = ("1.6", "2.0.1")
     security_profile: Literal[0, 1, 2, 3] = 1
-    allow_unauthenticated: bool = False  # profile 0 beyond this machine
     passwords: dict[str, str] | None = None  # station: password
     passwords_file: Path | None = None  # YAML or JSON of the same form
-    certificate: Path | None = None  # PEM, with its chain
-    private_key: Path | None = None
+    certificate_file: Path | None = None  # PEM, with its chain
+    key_file: Path | None = None
+    client_ca_file: Path | None = None
     heartbeat_s: int = Field(default=300, ge=5, le=86_400)
     answer_s: float = Field(default=15.0, gt=0, le=120)
     sample_every_s: int = Field(default=5, ge=1, le=300)
     balanced_stations: frozenset[str] = frozenset()  # they load all their phases alike, as DC does
+
+    @field_validator("listen")
+    @classmethod
+    def _address(cls, written: str) -> str:
+        host, _, port = written.rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65535:
+            raise ValueError(f"{written!r} is no address: write it like 0.0.0.0:9000")
+        return written
+
+    @property
+    def host(self) -> str:
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """0: any that is free."""
+        return int(self.listen.rpartition(":")[2])
 
 
 def parse(options: Options, site: Site) -> OcppOptions:
@@ -56,11 +73,11 @@ def parse(options: Options, site: Site) -> OcppOptions:
         raise BadOption(
             ("security_profile",), "client certificates (3) are not available yet: use 2"
         )
-    if parsed.security_profile == 0 and not (parsed.allow_unauthenticated or _local(parsed.host)):
+    if parsed.security_profile == 0 and _everywhere(parsed.host):
         raise BadOption(
             ("security_profile",),
-            f"without passwords anyone who reaches {parsed.host} can pose as a charger: use 1 or 2,"
-            " bind to 127.0.0.1, or say `allow_unauthenticated: true`",
+            "without passwords anyone on any network can pose as a charger: use 1 or 2, or name"
+            " the one interface that only chargers reach in `listen`",
         )
     return parsed
 
@@ -101,14 +118,16 @@ def tls(options: OcppOptions) -> ssl.SSLContext | None:
     """
     if options.security_profile != 2:
         return None
-    if options.certificate is None or options.private_key is None:
-        raise BadOption(("certificate",), "profile 2 needs `certificate` and `private_key` (PEM)")
+    if options.certificate_file is None or options.key_file is None:
+        raise BadOption(
+            ("certificate_file",), "profile 2 needs `certificate_file` and `key_file` (PEM)"
+        )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(options.certificate, options.private_key)
+        context.load_cert_chain(options.certificate_file, options.key_file)
     except (OSError, ssl.SSLError) as error:
-        raise BadOption(("certificate",), f"cannot be used: {error}") from None
+        raise BadOption(("certificate_file",), f"cannot be used: {error}") from None
     return context
 
 
@@ -136,8 +155,8 @@ def _read(path: Path | None) -> Mapping[str, str]:
     return listed
 
 
-def _local(host: str) -> bool:
+def _everywhere(host: str) -> bool:
     try:
-        return ip_address(host).is_loopback
+        return ip_address(host).is_unspecified
     except ValueError:
-        return host == "localhost"
+        return False

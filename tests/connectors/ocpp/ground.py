@@ -83,7 +83,7 @@ async def until(true: Callable[[], bool], timeout: float = 5.0) -> None:
 @asynccontextmanager
 async def running(options: dict[str, Any] | None = None, **kwargs: Any) -> AsyncIterator[Ground]:
     """A gateway without passwords unless the options say otherwise."""
-    chosen = {"port": 0, "security_profile": 0, **(options or {})}
+    chosen = {"listen": "127.0.0.1:0", "security_profile": 0, **(options or {})}
     gateway = connect(chosen, context(**kwargs))
     events: list[Event] = []
     task = asyncio.create_task(gateway.run(events.append))

@@ -72,6 +72,12 @@ class RawStation:
             }
         assert (await self.ask("BootNotification", boot))["status"] == "Accepted"
 
+    async def until_closed(self, timeout: float = 5.0) -> int | None:
+        """The close code."""
+        async with asyncio.timeout(timeout):
+            await self.socket.wait_closed()
+        return self.socket.close_code
+
     async def close(self) -> None:
         self._reader.cancel()
         await self.socket.close()

@@ -234,13 +234,26 @@ async def test_silence_is_lost_at_the_deadline_and_a_late_answer_changes_nothing
         await raw.boot()
         await raw.until_asked("TriggerMessage")
         number = (await ground.until(StationConnected)).connection
+        sent = asyncio.get_running_loop().time()
         outcome = await ground.gateway.execute(limit(number, "1"))
         assert isinstance(outcome, Lost) and "no answer to SetChargingProfile" in outcome.reason
+        assert 0.2 <= asyncio.get_running_loop().time() - sent < 2.0
         late = next(id for id, action, _ in raw.heard if action == "SetChargingProfile")
         await raw.say([3, late, ACCEPTED])
         await raw.say([3, "nobody asked", ACCEPTED])
         raw.answers["SetChargingProfile"] = {"status": "Rejected"}
         assert isinstance(await ground.gateway.execute(limit(number, "1", serial=2)), Refused)
+
+
+async def test_an_answer_to_another_call_does_not_confirm_the_open_one() -> None:
+    async with running({"answer_s": 0.3}) as ground, station(ground.url, NORTH, V16) as raw:
+        raw.answers["SetChargingProfile"] = None
+        await raw.boot()
+        number = (await ground.until(StationConnected)).connection
+        order = asyncio.create_task(ground.gateway.execute(limit(number, "1")))
+        await raw.until_asked("SetChargingProfile")
+        await raw.say([3, "another", ACCEPTED])
+        assert isinstance(await order, Lost)
 
 
 async def test_an_order_for_another_connection_is_lost_at_once() -> None:
@@ -272,7 +285,7 @@ async def test_a_station_can_be_dropped() -> None:
         await ground.gateway.close(NORTH, "moved")
         gone = await ground.until(StationDisconnected)
         assert "moved" in gone.reason
-        assert raw.socket.close_code == 1008
+        assert await raw.until_closed() == 1008
 
 
 # ── Connections that are not what they seem ───────────────────────────────────────────────
@@ -290,7 +303,7 @@ async def test_the_newest_connection_wins_and_the_end_of_the_old_one_changes_not
             (gone,) = ground.of(StationDisconnected)
             assert gone.connection == first.connection
             assert ground.events.index(gone) < ground.events.index(second)
-            await old.socket.wait_closed()
+            await old.until_closed()
             await asyncio.sleep(0.05)
             assert ground.of(StationDisconnected) == [gone]
             order = limit(second.connection, "1")
@@ -307,7 +320,7 @@ async def test_what_an_old_connection_still_says_is_not_heard() -> None:
             before = len(ground.events)
             try:
                 await old.say([2, "late", "StatusNotification", AVAILABLE])
-                await old.socket.wait_closed()
+                await old.until_closed()
             except ConnectionClosed:
                 pass
             assert [e for e in ground.events[before:] if isinstance(e, StatusChanged)] == []
@@ -349,15 +362,17 @@ async def test_without_a_common_version_the_handshake_completes_and_the_socket_c
     async with running() as ground:
         for offered in (None, "ocpp1.5"):
             async with station(ground.url, NORTH, offered) as raw:
-                await raw.socket.wait_closed()
+                assert await raw.until_closed() == 1002
                 assert raw.socket.subprotocol is None
-                assert raw.socket.close_code == 1002
         assert ground.events == []
 
 
-async def test_a_station_chooses_the_version_it_likes_best() -> None:
-    async with running() as ground, station(ground.url, NORTH, V201) as raw:
-        assert raw.socket.subprotocol == V201
+async def test_a_version_that_is_not_offered_is_not_spoken() -> None:
+    async with running({"versions": ["1.6"]}) as ground:
+        async with station(ground.url, NORTH, V201) as raw:
+            assert await raw.until_closed() == 1002
+        async with station(ground.url, NORTH, V16) as raw:
+            assert raw.socket.subprotocol == V16
 
 
 # ── Poison ────────────────────────────────────────────────────────────────────────────────
@@ -419,16 +434,14 @@ async def test_a_station_that_talks_nonsense_for_long_is_dropped() -> None:
             await raw.say("nonsense")
         await raw.ask("Heartbeat", {})
         await raw.say("nonsense")
-        await raw.socket.wait_closed()
-        assert raw.socket.close_code == 1008
+        assert await raw.until_closed() == 1008
         await ground.until(StationDisconnected)
 
 
 async def test_a_message_that_is_too_long_ends_the_connection() -> None:
     async with running() as ground, station(ground.url, NORTH, V16) as raw:
         await raw.say('[2,"1","DataTransfer",{"vendorId":"' + "x" * 70_000 + '"}]')
-        await raw.socket.wait_closed()
-        assert raw.socket.close_code == 1009
+        assert await raw.until_closed() == 1009
         await ground.until(StationDisconnected)
 
 
@@ -461,6 +474,5 @@ async def test_stopping_closes_every_connection_and_says_so() -> None:
         async with station(ground.url, NORTH, V16) as raw:
             await raw.boot()
             ground.task.cancel()
-            await raw.socket.wait_closed()
-            assert raw.socket.close_code == 1001
+            assert await raw.until_closed() == 1001
             await ground.until(StationDisconnected)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import ssl
-import statistics
 import subprocess
 import time
 from pathlib import Path
@@ -94,17 +93,14 @@ async def test_without_passwords_a_station_of_another_site_stays_outside() -> No
 def test_an_unknown_station_takes_as_long_as_a_wrong_password() -> None:
     credentials = Credentials(PASSWORDS)
 
-    def median_s(name: str) -> float:
-        header = basic(name, "wrong-password-0123456789")["Authorization"]
-        took = []
-        for _ in range(2000):
+    took: dict[str, list[float]] = {NORTH: [], "norte": []}
+    for _ in range(2000):  # in turns, and the quickest of each: the machine has other work
+        for name, seconds in took.items():
+            header = basic(name, "wrong-password-0123456789")["Authorization"]
             began = time.perf_counter()
             assert not credentials.admit(name, header)
-            took.append(time.perf_counter() - began)
-        return statistics.median(took)
-
-    known, unknown = median_s(NORTH), median_s("norte")
-    assert 0.6 < known / unknown < 1.67
+            seconds.append(time.perf_counter() - began)
+    assert 0.67 < min(took[NORTH]) / min(took["norte"]) < 1.5
 
 
 @given(st.text(), st.text() | st.none())
@@ -129,17 +125,21 @@ def test_the_identity_is_the_end_of_the_path(path: str, name: str) -> None:
     assert identity(path) == name
 
 
-async def test_profile_2_speaks_tls(tmp_path: Path) -> None:
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that signs itself, and its key."""
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-        + ["-nodes", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-        + ["-keyout", str(key), "-out", str(certificate)],
-        check=True,
-        capture_output=True,
-    )
-    given = {**BASIC, "security_profile": 2, "certificate": certificate, "private_key": key}
-    trusting = ssl.create_default_context(cafile=certificate)
+    make = "openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=test"
+    made = [*make.split(), "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*made, *files], check=True, capture_output=True)
+    return certificate, key
+
+
+async def test_profile_2_speaks_tls(certificate: tuple[Path, Path]) -> None:
+    public, key = certificate
+    given = {**BASIC, "security_profile": 2, "certificate_file": public, "key_file": key}
+    trusting = ssl.create_default_context(cafile=public)
     headers = basic(NORTH, PASSWORDS[NORTH])
     async with running(given) as ground:
         assert ground.url.startswith("wss://")
@@ -155,13 +155,15 @@ async def test_profile_2_speaks_tls(tmp_path: Path) -> None:
     [
         ({}, ("passwords_file",), "missing"),
         ({"prot": 9000}, ("prot",), "Extra inputs"),
-        ({"port": 99_999}, ("port",), "65535"),
+        ({"listen": "127.0.0.1:99999", **BASIC}, ("listen",), "99999"),
+        ({"listen": "127.0.0.1"}, ("listen",), "is no address"),
+        ({**BASIC, "versions": ["1.6", "2.1"]}, ("versions", "1"), "1.6"),
         ({"passwords": {NORTH: PASSWORDS[NORTH]}}, ("passwords",), f"no password for {SOUTH}"),
         ({"passwords": {**PASSWORDS, NORTH: "short"}}, ("passwords", NORTH), "16 to 64"),
         ({"passwords_file": "/nonexistent"}, ("passwords_file",), "cannot be read"),
-        ({"security_profile": 0, "host": "0.0.0.0"}, ("security_profile",), "can pose as"),
+        ({"security_profile": 0, "listen": "0.0.0.0:1"}, ("security_profile",), "can pose as"),
         ({"security_profile": 3}, ("security_profile",), "not available yet"),
-        ({**BASIC, "security_profile": 2}, ("certificate",), "needs"),
+        ({**BASIC, "security_profile": 2}, ("certificate_file",), "needs"),
         ({**BASIC, "balanced_stations": ["west"]}, ("balanced_stations",), "west"),
     ],
 )
@@ -172,10 +174,13 @@ def test_a_bad_option_is_named(given: dict[str, Any], path: tuple[str, ...], wor
     assert words in str(bad.value)
 
 
-def test_no_authentication_beyond_this_machine_is_an_explicit_choice() -> None:
-    given = {"security_profile": 0, "host": "0.0.0.0", "allow_unauthenticated": True}
-    assert options.parse(given, site()).host == "0.0.0.0"
-    assert options.parse({"type": "ocpp", "security_profile": 0}, site()).port == 9000
+@pytest.mark.parametrize(
+    ("listen", "host", "port"),
+    [("127.0.0.1:0", "127.0.0.1", 0), ("[::1]:9000", "::1", 9000), ("box:80", "box", 80)],
+)
+def test_a_host_and_a_port_to_listen_on(listen: str, host: str, port: int) -> None:
+    parsed = options.parse({"type": "ocpp", "listen": listen, "security_profile": 0}, site())
+    assert (parsed.host, parsed.port) == (host, port)
 
 
 @pytest.mark.parametrize("suffix", ["yaml", "json"])
