@@ -49,6 +49,18 @@ def sources(configuration: Configuration, clock: Clock) -> list[Source]:
     return found
 
 
+def check(configuration: Configuration, clock: Clock) -> None:
+    """Let every connector look at its options. Raises `ConfigurationError` with all complaints."""
+    wrong: list[ConfigurationError] = []
+    for look in (sources, gateway):
+        try:
+            look(configuration, clock)
+        except ConfigurationError as error:
+            wrong.append(error)
+    if wrong:
+        raise ConfigurationError([problem for error in wrong for problem in error.problems])
+
+
 def _connect(
     configuration: Configuration, kind: str, name: str, block: ConnectorBlock, clock: Clock
 ) -> object:

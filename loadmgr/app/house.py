@@ -18,7 +18,7 @@ from loadmgr.engine.watchdog import watchdog
 from loadmgr.model import Site
 from loadmgr.ports import Gateway, Source
 from loadmgr.web.app import create_app
-from loadmgr.web.serve import serve
+from loadmgr.web.server import serve
 
 OVERDUE = 4  # beats without a tick before the watchdog speaks
 

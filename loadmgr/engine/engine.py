@@ -131,6 +131,10 @@ class Engine:
         self.state = self._observe(self.site, state, Restarted(at=self.clock.now()))
         self._scribe.checkpoint(self.state)
 
+    def shorten_journal(self) -> None:
+        """Keep what a restart needs and drop the rest."""
+        self._scribe.shorten(lambda: self.state)
+
     async def run(self) -> None:
         """Take control until cancelled. The journal is read before the first socket opens."""
         self.restore()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -28,6 +28,7 @@ class Scribe:
         self._pending: list[Event] = []
         self._waiting: list[asyncio.Future[bool]] = []
         self._noted = asyncio.Event()
+        self._shorten_to: Callable[[], State] | None = None
         self.works = True
 
     def note(self, event: Event) -> None:
@@ -59,6 +60,9 @@ class Scribe:
                 self._noted.set()
                 continue
             self._succeeded(len(batch), waiting)
+            if self._shorten_to is not None and not self._pending:
+                state, self._shorten_to = self._shorten_to(), None
+                await loop.run_in_executor(None, self.checkpoint, state)
 
     def _failed(self, error: JournalFailed, waiting: list[asyncio.Future[bool]]) -> None:
         if self.works:
@@ -77,6 +81,15 @@ class Scribe:
 
     def replay(self) -> tuple[State | None, Iterable[Event]]:
         return self._journal.replay()
+
+    def shorten(self, belief: Callable[[], State]) -> None:
+        """Checkpoint in the writer's next quiet moment.
+
+        The belief is read then: all that made it is on disk, and what comes
+        later is written after it.
+        """
+        self._shorten_to = belief
+        self._noted.set()
 
     def checkpoint(self, state: State) -> None:
         """Shorten the journal; where that fails the long one is as good."""

@@ -1,0 +1,218 @@
+"""The commands. Each says what it does in one sentence and how it went in its exit code.
+
+0 fine · 1 something failed while running · 2 the configuration or the call is wrong ·
+3 a limit was violated in simulation
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from loadmgr.version import __version__
+
+app = typer.Typer(
+    name="loadmgr",
+    help="Charge every car, never blow the fuse.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+FAILED, WRONG, VIOLATED = 1, 2, 3
+
+
+class Output(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+SiteFile = Annotated[Path, typer.Argument(help="The site.yaml", metavar="SITE.YAML")]
+As = Annotated[Output, typer.Option("-o", "--output", help="text or json")]
+Url = Annotated[str, typer.Option(help="Where a running loadmgr serves its page")]
+
+HERE = "http://127.0.0.1:8080"
+
+
+def main() -> None:
+    """Entry point: no traceback unless LOADMGR_DEBUG is set."""
+    from loadmgr.config import ConfigurationError, render
+
+    try:
+        app()
+    except ConfigurationError as error:
+        _stop(render(error.problems), WRONG)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get("LOADMGR_DEBUG"):
+            raise
+        _stop(f"loadmgr: {_root(error)}\n(LOADMGR_DEBUG=1 shows where)", FAILED)
+
+
+def _root(error: BaseException) -> str:
+    """The one thing that went wrong inside groups of it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) or repr(error)
+
+
+def _stop(message: str, code: int) -> NoReturn:
+    typer.echo(message, err=True)
+    raise SystemExit(code)
+
+
+def _print(data: Any) -> None:
+    typer.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version")] = False,
+) -> None:
+    if version:
+        typer.echo(f"loadmgr {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    headless: Annotated[bool, typer.Option(help="No table on the terminal")] = False,
+    lasts: Annotated[str, typer.Option("--for", help="Stop by itself after, e.g. 120s")] = "",
+    speed: Annotated[float, typer.Option(help="Hurry: seconds per second", min=1, max=60)] = 1.0,
+    port: Annotated[int, typer.Option(help="Of the page; 0: any", min=0, max=65535)] = 8080,
+    seed: Annotated[int, typer.Option(help="Another seed, other cars")] = 1,
+) -> None:
+    """Twelve simulated chargers on 3×63 A over real OCPP: a table here, a page in the browser."""
+    from loadmgr.app.demo import Wish, perform
+    from loadmgr.app.durations import seconds
+
+    try:
+        lasts_s = seconds(lasts) if lasts else None
+    except ValueError as error:
+        _stop(f"--for: {error}", WRONG)
+    wish = Wish(headless=headless, lasts_s=lasts_s, speed=speed, port=port, seed=seed)
+    outcome = perform(wish)
+    typer.echo(outcome.text())
+    raise typer.Exit(0 if outcome.safe else VIOLATED)
+
+
+@app.command()
+def check(site: SiteFile, output: As = Output.TEXT) -> None:
+    """Read a site.yaml and say what it comes to; every mistake at once."""
+    from loadmgr.app.live import inspect
+    from loadmgr.config import render, render_consequences
+
+    configuration, found = inspect(site)
+    if output is Output.JSON:
+        _print(found.as_json() | {"warnings": [str(w) for w in configuration.warnings]})
+        return
+    if configuration.warnings:
+        typer.echo(render(configuration.warnings) + "\n")
+    typer.echo(render_consequences(found))
+
+
+@app.command()
+def run(
+    site: SiteFile,
+    dry_run: Annotated[bool, typer.Option(help="Compute and show, send nothing")] = False,
+    headless: Annotated[bool, typer.Option(help="No table on the terminal")] = False,
+) -> None:
+    """Take charge of a site."""
+    from loadmgr.app.live import take_charge
+
+    asyncio.run(take_charge(site, dry_run=dry_run, headless=headless))
+
+
+@app.command()
+def simulate(
+    story: Annotated[Path, typer.Argument(help="A file of a story", metavar="STORY.YAML")],
+    output: As = Output.TEXT,
+) -> None:
+    """Play a story in virtual time: real decisions, simulated cars, and the truth beside them."""
+    from loadmgr.app.report import as_json, as_text
+    from loadmgr.app.stage import perform
+    from loadmgr.app.story import tell
+    from loadmgr.config import load
+
+    told = tell(story)
+    outcome = perform(told, load(story.parent / told.site))
+    if output is Output.JSON:
+        _print(as_json(outcome))
+    else:
+        typer.echo(as_text(outcome))
+    raise typer.Exit(VIOLATED if outcome.broken else 0)
+
+
+@app.command()
+def why(
+    charger: Annotated[str, typer.Argument(help="A charger, as in site.yaml", metavar="CHARGER")],
+    at: Annotated[str, typer.Option(help="A time today (17:42) or an ISO instant")] = "",
+    url: Url = HERE,
+    output: As = Output.TEXT,
+) -> None:
+    """Why does this charger get what it gets, and what would change it?"""
+    from loadmgr.app.asking import NoAnswer, ask_why
+    from loadmgr.show.why import render_why
+
+    try:
+        answer = ask_why(url, charger, at)
+    except NoAnswer as error:
+        _stop(f"loadmgr why: {error}", FAILED)
+    if output is Output.JSON:
+        _print(answer)
+    else:
+        typer.echo(render_why(answer))
+
+
+@app.command()
+def limit(
+    circuit: Annotated[str, typer.Argument(help="A circuit, as in site.yaml")],
+    to: Annotated[str, typer.Argument(help="e.g. 32A or 25kW", metavar="CEILING")],
+    lasts: Annotated[str, typer.Option("--for", help="How long, e.g. 2h; until released if not")] = "",
+    reason: Annotated[str, typer.Option(help="Stands in the record")] = "",
+    name: Annotated[str, typer.Option(help="To release it by")] = "operator",
+    url: Url = HERE,
+) -> None:
+    """Lower a circuit of a running site."""
+    from loadmgr.app.asking import NoAnswer, set_limit
+
+    try:
+        typer.echo(set_limit(url, name, circuit, to, lasts, reason))
+    except ValueError as error:
+        _stop(f"loadmgr limit: {error}", WRONG)
+    except NoAnswer as error:
+        _stop(f"loadmgr limit: {error}", FAILED)
+
+
+@app.command()
+def release(
+    name: Annotated[str, typer.Argument(help="Of the limit")] = "operator", url: Url = HERE
+) -> None:
+    """Take a limit back."""
+    from loadmgr.app.asking import NoAnswer, release_limit
+
+    try:
+        typer.echo(release_limit(url, name))
+    except NoAnswer as error:
+        _stop(f"loadmgr release: {error}", FAILED)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of site.yaml, for editors."""
+    from loadmgr.config import json_schema
+
+    _print(json_schema())
+
+
+if __name__ == "__main__":
+    main()
