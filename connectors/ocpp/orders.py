@@ -92,9 +92,10 @@ async def _set_limit(
     order: SetLimit, evse: Evse, units: Mapping[str, RateUnit], station: Respondent
 ) -> Outcome:
     level = _limit_level(station.ability)
+    # Fixed once: however long the station takes, the limit ends when the engine thinks it does.
+    span = Span.of(station.clock.now(), order.lasts_s)
     outcome: Outcome = _refused(order, "no way to write this limit", station)
     for symbol in station.ability.units:
-        span = Span.of(station.clock.now(), order.lasts_s)
         request = station.dialect.limit(
             evse, order.transaction_id, units[symbol], order.current_a, span, level
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -119,6 +119,21 @@ async def test_a_station_that_said_its_unit_is_offered_that_one() -> None:
     station = Station(REJECTED)
     assert isinstance(await station.told(LIMIT, ability=Ability(units=("W",))), Refused)
     assert units_of(station) == ["W"]
+
+
+async def test_a_limit_ends_when_it_was_to_end_however_often_it_was_refused() -> None:
+    class Running(Fixed):
+        at = NOW
+
+        def now(self) -> datetime:
+            self.at += timedelta(seconds=10)
+            return self.at
+
+    station = Station(REJECTED, ACCEPTED)
+    respondent = Respondent(dialect=v16, ask=station.ask, ability=Ability(), clock=Running())
+    await carry_out(LIMIT, NORTH_1, rate_units(NORTH_1, 230.0, balanced=False), respondent)
+    ends = {request.payload["csChargingProfiles"]["validTo"] for request in station.asked}
+    assert ends == {"2026-03-04T12:05:10Z"}
 
 
 async def test_a_lost_offer_is_not_followed_by_another() -> None:
