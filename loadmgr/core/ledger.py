@@ -45,14 +45,15 @@ def worst_current(evse: Evse, belief: EvseState, now: datetime) -> float:
 
 def lawful(belief: EvseState, now: datetime) -> Iterator[float]:
     """Every limit that may be in force, or whose effect may not have ended. [A]"""
-    if belief.in_force is not None and now < belief.in_force.ends_at:
-        yield belief.in_force.current_a
-    for grant in belief.unknown:
-        if now < grant.ends_at:
-            yield grant.current_a
+    yield from _standing(belief, now)
     for fading in belief.fading:
         if now < fading.until:
             yield fading.current_a
+
+
+def _standing(belief: EvseState, now: datetime) -> Iterator[float]:
+    """Every limit that may be in force. [A]"""
+    return (grant.current_a for grant in belief.standing if now < grant.ends_at)
 
 
 def unproven(belief: EvseState, now: datetime) -> Iterator[float]:
@@ -63,8 +64,9 @@ def unproven(belief: EvseState, now: datetime) -> Iterator[float]:
     for fading in belief.fading:
         if now < fading.until or fading.replaced_by_a is None:
             continue
-        drawn = max(last.terminal_a)
-        followed = last.at >= fading.until and drawn <= tolerated(fading.replaced_by_a)
+        # What it was allowed since then proves nothing against it.
+        allowed = max(fading.replaced_by_a, belief.fallback_a or 0.0, *_standing(belief, now), 0.0)
+        followed = last.at >= fading.until and max(last.terminal_a) <= tolerated(allowed)
         if not followed:
             yield fading.current_a
 

@@ -50,7 +50,7 @@ def observe(site: Site, state: State, event: Event) -> State:
 
 def _connected(site: Site, state: State, event: StationConnected) -> State:
     def rule(evse: Evse, belief: EvseState) -> EvseState:
-        if belief.connection is not None and belief.connection > event.connection:
+        if belief.connection is not None and belief.connection >= event.connection:
             return belief
         return replace(
             belief, connection=event.connection, seen=True, offline_since=None, in_flight=None
@@ -211,7 +211,7 @@ def _outcome(site: Site, state: State, event: Confirmed | Refused | Lost) -> Sta
     belief = state.evses.get(event.evse)
     if belief is None or belief.in_flight is None or belief.in_flight.serial != event.serial:
         return state
-    return _with(state, event.evse, orders.answered(belief, event))
+    return _with(state, event.evse, orders.answered(site.evse[event.evse], belief, event))
 
 
 def _restarted(site: Site, state: State, event: Restarted) -> State:

@@ -17,6 +17,7 @@ from loadmgr.events import (
     SetFallback,
     SetLimit,
 )
+from loadmgr.model import Evse
 
 RETRY_FIRST = timedelta(seconds=5)
 RETRY_LONGEST = timedelta(minutes=5)
@@ -77,7 +78,7 @@ def _not_ended(grants: tuple[Grant, ...], at: datetime) -> tuple[Grant, ...]:
     return tuple(grant for grant in grants if at < grant.ends_at)
 
 
-def answered(belief: EvseState, outcome: Outcome) -> EvseState:
+def answered(evse: Evse, belief: EvseState, outcome: Outcome) -> EvseState:
     """The answer to the order under way; its serial has been matched already."""
     order = belief.in_flight
     belief = replace(belief, in_flight=None)
@@ -95,11 +96,23 @@ def answered(belief: EvseState, outcome: Outcome) -> EvseState:
         case SetFallback():
             return replace(belief, fallback_written=outcome.connection)
         case ReadFallback():
-            return replace(
-                belief, fallback_a=outcome.current_a, fallback_checked=outcome.connection
-            )
+            return _fallback_read(evse, belief, outcome)
         case _:
             return belief
+
+
+def _fallback_read(evse: Evse, belief: EvseState, outcome: Confirmed) -> EvseState:
+    """A lower fallback than before counts once charger and car have followed it."""
+    before = evse.max_a if belief.fallback_a is None else belief.fallback_a
+    fading = belief.fading
+    if outcome.current_a is not None and outcome.current_a < before:
+        fading = (*fading, Fading(current_a=before, until=outcome.at + FOLLOW))
+    return replace(
+        belief,
+        fallback_a=outcome.current_a,
+        fallback_checked=outcome.connection,
+        fading=fading,
+    )
 
 
 def _limit_confirmed(belief: EvseState, outcome: Confirmed) -> EvseState:
