@@ -111,6 +111,8 @@ def _gateway(source: Source, file: SiteFile) -> ConnectorBlock:
     ocpp = file.ocpp
     options = ocpp.model_dump(exclude_none=True)
     options |= {"listen": str(ocpp.listen), "security_profile": security_profile(ocpp)}
+    if balanced := [name for name, charger in file.chargers.items() if charger.balanced]:
+        options["balanced_stations"] = balanced
     return ConnectorBlock(type="ocpp", options=_located(options, source.path), path=("ocpp",))
 
 

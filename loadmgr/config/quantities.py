@@ -130,6 +130,9 @@ _voltage = Quantity(dimension=VOLTAGE, least=100.0, most=1000.0, example="230 V"
 _interval = Quantity(dimension=DURATION, least=1.0, most=60.0, example="5 s")
 _silence = Quantity(dimension=DURATION, least=1.0, most=600.0, example="15 s")
 _lasting = Quantity(dimension=DURATION, least=60.0, most=3600.0, example="5 min")
+_heartbeat = Quantity(dimension=DURATION, least=5.0, most=86_400.0, example="300 s")
+_answer = Quantity(dimension=DURATION, least=1.0, most=120.0, example="15 s")
+_sample = Quantity(dimension=DURATION, least=1.0, most=300.0, example="5 s")
 _turn = Quantity(dimension=DURATION, least=60.0, most=A_WEEK, example="15 min")
 
 
@@ -150,6 +153,9 @@ VoltageV = Annotated[float, *_voltage.field]
 IntervalS = Annotated[float, *_interval.field]
 SilenceS = Annotated[float, *_silence.field]
 LastingS = Annotated[float, *_lasting.field]
+HeartbeatS = Annotated[float, *_heartbeat.field]
+AnswerS = Annotated[float, *_answer.field]
+SampleS = Annotated[float, *_sample.field]
 TurnS = Annotated[float, *_turn.field]
 
 

@@ -26,15 +26,18 @@ from pydantic.json_schema import GenerateJsonSchema
 from loadmgr.config.addresses import Listen, ListenAddress
 from loadmgr.config.errors import did_you_mean
 from loadmgr.config.quantities import (
+    AnswerS,
     CarCurrentA,
     CurrentA,
     EnergyWh,
     FallbackA,
+    HeartbeatS,
     IntervalS,
     LastingS,
     Phases,
     PowerW,
     RatingA,
+    SampleS,
     SilenceS,
     TimeOfDay,
     TurnS,
@@ -219,6 +222,7 @@ class ChargerBlock(Block):
         1.0, description="3 weighs as much as three chargers of priority 1"
     )
     label: Text = Field("", description="What people call it")
+    balanced: bool = Field(False, description="It loads all its phases alike, as DC chargers do")
     outlets: dict[Annotated[int, Field(ge=1, le=999)], OutletBlock] = Field(
         default_factory=dict,
         description="Outlets of one station, by the station's own numbers; what an outlet "
@@ -295,6 +299,15 @@ class OcppBlock(Block):
     key_file: FileName | None = Field(None, description="The private key of that certificate (PEM)")
     client_ca_file: FileName | None = Field(
         None, description="Who signs the chargers' certificates (PEM), profile 3"
+    )
+    heartbeat_s: HeartbeatS | None = Field(
+        None, alias="heartbeat", description="How often a charger says that it is there"
+    )
+    answer_s: AnswerS | None = Field(
+        None, alias="answer_within", description="An order not answered by then is lost"
+    )
+    sample_every_s: SampleS | None = Field(
+        None, alias="sample_every", description="How often a charger reports what it measures"
     )
 
 

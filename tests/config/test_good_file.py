@@ -67,6 +67,16 @@ def test_connectors_get_their_own_options_and_no_others():
     assert evening.options["applies_to"] == "main" and evening.options["from"] == "17:00"
 
 
+def test_the_gateway_is_told_in_seconds_and_by_station(read):
+    options = read(
+        "site: {name: A, timezone: UTC}\ncircuits: {main: {fuse: 35 A, building: 10 A}}\n"
+        "chargers: {DC: {circuit: main, phases: L1 L2 L3, max: 32 A, balanced: true}}\n"
+        "ocpp: {passwords_file: keys, heartbeat: 5 min, answer_within: 20 s, sample_every: 10 s}\n"
+    ).gateway.options
+    assert (options["heartbeat_s"], options["answer_s"], options["sample_every_s"]) == (300, 20, 10)
+    assert options["balanced_stations"] == ["DC"]
+
+
 def test_files_count_from_the_folder_of_site_yaml():
     configuration = load(GOOD)
     assert configuration.gateway.options["passwords_file"] == str(FILES / "passwords.csv")
