@@ -85,10 +85,13 @@ class Wire:
         """
         async with self._one_at_a_time:
             serial = str(next(self._serials))
-            answer = self._open[serial] = asyncio.get_running_loop().create_future()
+            answer: asyncio.Future[Payload] = asyncio.get_running_loop().create_future()
+            self._open[serial] = answer
             try:
                 await self._socket.send(json.dumps([CALL, serial, action, payload]))
-                return await asyncio.wait_for(answer, self._deadline_s)
+                # Not wait_for: in Python 3.11 it swallows a cancellation that meets the answer.
+                async with asyncio.timeout(self._deadline_s):
+                    return await answer
             finally:
                 self._open.pop(serial, None)
 

@@ -32,6 +32,7 @@ class Backend:
         self.version = version
         self.password = password
         self.port = 0
+        self.patience_s = 5.0
         self.said: list[tuple[str, dict[str, Any]]] = []
         self.answers: dict[str, dict[str, Any]] = {
             "BootNotification": {"status": "Accepted", "currentTime": NOW, "interval": 300},
@@ -76,7 +77,8 @@ class Backend:
         serial = f"b{next(self._serials)}"
         answer = self._waiting[serial] = asyncio.get_running_loop().create_future()
         await self.socket.send(json.dumps([2, serial, action, payload]))
-        return await asyncio.wait_for(answer, 5)
+        async with asyncio.timeout(self.patience_s):
+            return await answer
 
     async def ask(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
         reply = await self.call(action, payload)
@@ -150,6 +152,6 @@ async def charging_station(
 async def until(true: Callable[[], Any], seconds: float = 10.0) -> Any:
     """Poll until it is true, and hand back what it was."""
     async with asyncio.timeout(seconds):
-        while not (found := true()):
+        while not (found := true()):  # noqa: ASYNC110 - a plain predicate has no Event
             await asyncio.sleep(0.01)
     return found
