@@ -28,11 +28,12 @@ from loadmgr.events import (
     Order,
     Outcome,
     ReadFallback,
+    SetFallback,
     StationBooted,
     StationConnected,
     StationDisconnected,
 )
-from loadmgr.model import StationId
+from loadmgr.model import EvseId, StationId
 from loadmgr.ports import Context, Emit, Options
 
 LONGEST_MESSAGE = 64 * 1024
@@ -88,6 +89,7 @@ class OcppGateway:
         self._numbers = itertools.count(int(context.clock.now().timestamp() * 1000))
         self._present: dict[StationId, Link] = {}
         self._abilities: dict[StationId, Ability] = {}
+        self._fallback_a: dict[EvseId, float] = {}  # last accepted
         self._units = {
             evse.id: rate_units(evse, self._site.voltage_v, evse.station in opts.balanced_stations)
             for evse in self._site.evses
@@ -289,8 +291,11 @@ class OcppGateway:
                 ask=link.connection.ask,
                 ability=self._ability(evse.station),
                 clock=self._clock,
+                written_a=self._fallback_a.get(evse.id),
             ),
         )
+        if isinstance(order, SetFallback) and isinstance(outcome, Confirmed):
+            self._fallback_a[evse.id] = order.current_a
         if _cannot_say(order, outcome):
             # Some tell what a profile comes to only when it has a fixed start.
             ability = replace(self._ability(evse.station), relative_default=False)

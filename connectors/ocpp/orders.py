@@ -27,6 +27,7 @@ from loadmgr.events import (
 )
 from loadmgr.model import Evse
 from loadmgr.ports import Clock
+from loadmgr.units import WIRE_STEP_A
 
 LOOK_BEYOND_S = 60
 """A composite schedule is asked for a little beyond the instant of interest."""
@@ -49,6 +50,9 @@ NOT_DONE = frozenset(
 )
 """CALLERRORs that say the request was not even begun. GenericError and InternalError do not."""
 
+HIGHEST_CLEARED = 5
+"""Stack levels above the fallback that are cleared of what another back end left behind."""
+
 Answer = CallResult | CallError
 Ask = Callable[[Request], Awaitable[Answer]]
 
@@ -65,6 +69,7 @@ class Respondent:
     ask: Ask  # raises NoAnswer
     ability: Ability
     clock: Clock
+    written_a: float | None = None  # the fallback it last accepted for this EVSE
 
 
 async def carry_out(
@@ -129,6 +134,18 @@ async def _set_fallback(
 async def _read_fallback(
     order: ReadFallback, evse: Evse, units: Mapping[str, RateUnit], station: Respondent
 ) -> Outcome:
+    """Another back end's defaults may lie above ours: those go, and it is read again."""
+    read_a = await _held_a(order, evse, units, station)
+    ours_a = station.written_a
+    if read_a is not None and ours_a is not None and read_a > ours_a + WIRE_STEP_A:
+        await _clear_above_fallback(station)
+        read_a = await _held_a(order, evse, units, station)
+    return _confirmed(order, station, read_a)
+
+
+async def _held_a(
+    order: ReadFallback, evse: Evse, units: Mapping[str, RateUnit], station: Respondent
+) -> float | None:
     seconds = math.ceil(order.after_s) + LOOK_BEYOND_S
     for symbol in station.ability.units:
         answer = await station.ask(station.dialect.composite(evse, seconds, units[symbol]))
@@ -136,8 +153,16 @@ async def _read_fallback(
             continue
         current_a = station.dialect.highest_from(answer.payload, order.after_s, units)
         if current_a is not None:
-            return _confirmed(order, station, current_a)
-    return _confirmed(order, station, None)
+            return current_a
+    return None
+
+
+async def _clear_above_fallback(station: Respondent) -> None:
+    """From the lowest level up: nothing that was covered comes to light on the way."""
+    highest = station.ability.max_stack_level
+    top = HIGHEST_CLEARED if highest is None else min(highest, HIGHEST_CLEARED)
+    for level in range(FALLBACK_LEVEL + 1, top + 1):
+        await station.ask(station.dialect.clear_defaults(level))
 
 
 async def _once(order: Order, request: Request | None, station: Respondent) -> Outcome:

@@ -227,6 +227,13 @@ def fallback(evse: Evse, unit: RateUnit, current_a: float, relative: bool) -> Re
     )
 
 
+def clear_defaults(level: int) -> Request:
+    return Request(
+        "ClearChargingProfile",
+        {"chargingProfilePurpose": "TxDefaultProfile", "stackLevel": level},
+    )
+
+
 def composite(evse: Evse, seconds: int, unit: RateUnit) -> Request:
     return Request(
         "GetCompositeSchedule",

@@ -299,6 +299,12 @@ def fallback(evse: Evse, unit: RateUnit, current_a: float, relative: bool) -> Re
     )
 
 
+def clear_defaults(level: int) -> Request:
+    """K10."""
+    criteria = {"chargingProfilePurpose": "TxDefaultProfile", "stackLevel": level}
+    return Request("ClearChargingProfile", {"chargingProfileCriteria": criteria})
+
+
 def composite(evse: Evse, seconds: int, unit: RateUnit) -> Request:
     return Request(
         "GetCompositeSchedule",

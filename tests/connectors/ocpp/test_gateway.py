@@ -113,7 +113,7 @@ async def test_a_fallback_is_set_and_read_back() -> None:
     async with running() as ground, station(ground.url, NORTH, V16) as raw:
         await raw.boot()
         raw.answers["SetChargingProfile"] = ACCEPTED
-        schedule = {
+        schedule: dict[str, Any] = {
             "chargingRateUnit": "A",
             "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 6}],
         }
@@ -124,6 +124,11 @@ async def test_a_fallback_is_set_and_read_back() -> None:
         assert isinstance(wrote, Confirmed)
         told = await ground.gateway.execute(ReadFallback(serial=2, **common, after_s=330.0))
         assert isinstance(told, Confirmed) and told.current_a == 6.0
+        assert raw.asked("ClearChargingProfile") == []
+        schedule["chargingSchedulePeriod"] = [{"startPeriod": 0, "limit": 32}]
+        told = await ground.gateway.execute(ReadFallback(serial=3, **common, after_s=330.0))
+        assert isinstance(told, Confirmed) and told.current_a == 32.0  # and it stayed so
+        assert raw.asked("ClearChargingProfile") != []
 
 
 @pytest.mark.parametrize(

@@ -57,10 +57,18 @@ class Station:
         return answer
 
     async def told(
-        self, order: Order, dialect: Dialect = v16, ability: Ability | None = None
+        self,
+        order: Order,
+        dialect: Dialect = v16,
+        ability: Ability | None = None,
+        written_a: float | None = None,
     ) -> Outcome:
         respondent = Respondent(
-            dialect=dialect, ask=self.ask, ability=ability or Ability(), clock=Fixed()
+            dialect=dialect,
+            ask=self.ask,
+            ability=ability or Ability(),
+            clock=Fixed(),
+            written_a=written_a,
         )
         units = rate_units(NORTH_1, 230.0, balanced=False)
         return await carry_out(order, NORTH_1, units, respondent)
@@ -185,6 +193,28 @@ async def test_a_station_that_cannot_say_its_fallback_is_confirmed_with_nothing(
     answer: Answer,
 ) -> None:
     assert await Station(answer).told(READ) == Confirmed(at=NOW, **common, current_a=None)
+
+
+def held(limit_a: float) -> CallResult:
+    periods = [{"startPeriod": 0, "limit": limit_a}]
+    inner = {"chargingRateUnit": "A", "chargingSchedulePeriod": periods}
+    return CallResult("", {"status": "Accepted", "chargingSchedule": inner})
+
+
+async def test_what_another_back_end_left_above_our_fallback_is_cleared_and_read_again() -> None:
+    station = Station(held(32), ACCEPTED, REJECTED, held(6))
+    ability = Ability(max_stack_level=2)
+    confirmed = await station.told(READ, ability=ability, written_a=6.0)
+    assert isinstance(confirmed, Confirmed) and confirmed.current_a == 6.0
+    cleared = [r.payload for r in station.asked if r.action == "ClearChargingProfile"]
+    assert [payload["stackLevel"] for payload in cleared] == [1, 2]  # never our own level
+
+
+@pytest.mark.parametrize("read_a", [6.0, 0.0])
+async def test_a_fallback_that_is_as_written_or_lower_clears_nothing(read_a: float) -> None:
+    station = Station(held(read_a))
+    assert await station.told(READ, written_a=6.0) == Confirmed(at=NOW, **common, current_a=read_a)
+    assert len(station.asked) == 1
 
 
 async def test_a_transaction_that_cannot_be_named_is_refused_without_asking() -> None:

@@ -326,6 +326,7 @@ def test_every_request_is_what_the_standards_schema_asks_for() -> None:
         v16.fallback(NORTH_1, AMPERES, 0.0, relative=True),
         v16.fallback(NORTH_1, WATTS, 6.0, relative=False),
         v16.composite(NORTH_1, 360, AMPERES),
+        v16.clear_defaults(1),
         v16.stop("42"),
         v16.availability(NORTH_1, operative=False),
         *v16.questions(),

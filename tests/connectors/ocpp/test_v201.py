@@ -238,6 +238,7 @@ def test_every_request_is_what_the_standards_schema_asks_for() -> None:
         v201.fallback(NORTH_1, AMPERES, 0.0, relative=True),
         v201.fallback(NORTH_1, WATTS, 6.0, relative=False),
         v201.composite(NORTH_1, 360, AMPERES),
+        v201.clear_defaults(1),
         v201.stop("tx-1"),
         v201.availability(NORTH_1, operative=False),
         *v201.questions(),
