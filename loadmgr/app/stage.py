@@ -26,6 +26,7 @@ from loadmgr.simulate.plant import Plant, Summary
 from loadmgr.simulate.temper import GOOD, Temper, Zero
 from loadmgr.simulate.visits import play
 from loadmgr.snapshot import Pace
+from loadmgr.units import PHASES, power_w
 
 METER_EVERY_S = 1.0
 CHARGER_METERS_EVERY_S = 5.0
@@ -40,6 +41,7 @@ class Outcome:
     pace: Pace
     orders: int
     served: Mapping[str, float]  # token of each car → what it got [Wh]
+    felt_s: float  # the longest from a limit to true currents below it
     broken: tuple[str, ...]  # what had to be true and is not
 
 
@@ -61,7 +63,7 @@ class _Stage:
         self._journal: Journal = Forgetful()
         self._decide: Decide = Inline()
         self._loop_clock = loop_clock
-        self._orders = 0
+        self.felt_s: list[float] = []
 
     async def play(self) -> Outcome:
         loop = asyncio.get_running_loop()
@@ -104,7 +106,8 @@ class _Stage:
             pace=engine.pace.pace(),
             orders=engine.state.last_serial,
             served=served,
-            broken=tuple(broken(self.story, summary, served)),
+            felt_s=max(self.felt_s, default=0.0),
+            broken=tuple(broken(self.story, summary, served, max(self.felt_s, default=0.0))),
         )
 
     def _start_engine(self) -> None:
@@ -122,7 +125,9 @@ class _Stage:
         await asyncio.sleep(what.at)
         match what.verb:
             case "limit":
-                self.engine.emit(LimitSet(at=self.clock.now(), limit=limit(what, self.clock)))
+                asked = limit(what, self.clock)
+                self.engine.emit(LimitSet(at=self.clock.now(), limit=asked))
+                await self._until_felt(asked)
             case "release":
                 self.engine.emit(
                     LimitReleased(at=self.clock.now(), name=f"story-{what.release}", source="story")
@@ -142,6 +147,21 @@ class _Stage:
                 await _end([self._running])
                 await asyncio.sleep(what.lasts)
                 self._start_engine()
+
+    async def _until_felt(self, asked: Limit) -> None:
+        """Note how long it takes until the true currents are below a limit."""
+        since = self.clock.now()
+        self.felt_s.append(float("inf"))
+        while not self._is_felt(asked):  # noqa: ASYNC110 # a current tells nobody that it fell
+            await asyncio.sleep(0.5)
+        self.felt_s[-1] = (self.clock.now() - since).total_seconds()
+
+    def _is_felt(self, asked: Limit) -> bool:
+        self.plant.advance(self.clock.now().timestamp())
+        current_a = self.plant.circuit_a(asked.circuit)
+        below = all(current_a[p] <= asked.current_a[p] for p in PHASES)
+        power = power_w(current_a, self.site.voltage_v)
+        return below and (asked.power_w is None or power <= asked.power_w)
 
     async def _silence(self, meter: str, seconds: float) -> None:
         self.meters[meter].ailment = Ailment.SILENT
@@ -261,7 +281,7 @@ def _served(plant: Plant, visits: tuple[Visit, ...]) -> Mapping[str, float]:
     return served
 
 
-def broken(story: Story, summary: Summary, served: Mapping[str, float]) -> list[str]:
+def broken(story: Story, summary: Summary, served: Mapping[str, float], felt_s: float) -> list[str]:
     """What had to be true and is not, in sentences."""
     found: list[str] = []
     allowed = 0.0 if story.must.overload == "none" else story.must.overload
@@ -274,6 +294,9 @@ def broken(story: Story, summary: Summary, served: Mapping[str, float]) -> list[
             f"{summary.energy_wh / 1000:.1f} kWh delivered, "
             f"{story.must.energy_at_least / 1000:.1f} kWh expected"
         )
+    within_s = story.must.decreases_felt_within
+    if within_s is not None and felt_s > within_s:
+        found.append(f"a limit was felt after {felt_s:.1f} s, {within_s:.0f} s allowed")
     if story.must.everybody_charged:
         hungry = sorted(token for token, energy_wh in served.items() if energy_wh < 1.0)
         if hungry:
