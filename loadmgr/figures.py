@@ -11,9 +11,9 @@ from loadmgr.units import Phase
 
 
 def decimal(value: float) -> str:
-    """At most one decimal: `8`, `8.5`; no `-0`."""
+    """At most one decimal: `8`, `8.5`; no `-0`; `∞` and, for what is not a number, `?`."""
     if not math.isfinite(value):
-        return "any number of" if value > 0 else "an unknown number of"
+        return "∞" if value == math.inf else "?"
     return f"{round(value, 1) + 0.0:.1f}".removesuffix(".0")
 
 

@@ -143,7 +143,11 @@ def split(rung: Rung, held: float) -> Split | None:
     if parts is None:
         return None
     return Split(
-        capacity=round(capacity, 1), building=parts[0], cars=parts[1], held=parts[2], free=parts[3]
+        capacity=round(capacity * 10) / 10,
+        building=parts[0],
+        cars=parts[1],
+        held=parts[2],
+        free=parts[3],
     )
 
 

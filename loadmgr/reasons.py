@@ -108,10 +108,10 @@ class Scene:
 
     @cached_property
     def _queue(self) -> int:
-        return sum(
-            any(rung.code is Code.WAITING_TURN for rung in charger.ladder)
-            for charger in self.snapshot.chargers
-        )
+        """How many wait for their turn."""
+        ladders = (charger.ladder for charger in self.snapshot.chargers)
+        turns = [rung for ladder in ladders for rung in ladder if rung.code is Code.WAITING_TURN]
+        return max([len(turns), *(rung.position or 0 for rung in turns)])
 
     # ── The ladder ────────────────────────────────────────────────────────────────────────
 
@@ -212,10 +212,11 @@ class Scene:
             case Code.METER_LOST:
                 return f"the meter of {name} is silent and its worst case counts{on}"
             case Code.WAITING_TURN:
-                place = f"number {rung.position} of {max(self._queue, rung.position or 1)}"
-                swap = f", next change about {self._clock(rung.until)}" if rung.until else ""
+                place = f"number {rung.position} of {self._queue}" if rung.position else ""
+                swap = f"next change about {self._clock(rung.until)}" if rung.until else ""
+                when = ", ".join(filter(None, (place, swap)))
                 room = f"{name} has no room for one more car{on}"
-                return f"it waits for its turn ({place}{swap}); {room}"
+                return f"it waits for its turn{f' ({when})' if when else ''}; {room}"
             case Code.PRIORITY_OF_OTHERS:
                 return f"cars that go first fill {name}{on}"
             case Code.LEDGER_RESERVE:

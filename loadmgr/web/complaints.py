@@ -71,7 +71,7 @@ def _complaint(error: Any) -> Complaint:
         message = "is not known here; see /api/v1/openapi.json for what is"
     elif error["type"] == "json_invalid":
         where, message = [], "the body is not JSON"
-    elif not where:  # a check of the whole body: "field: what to do"
+    elif error["type"] == "value_error" and not where:  # of the whole body: "field: what to do"
         field, _, message = message.partition(": ")
         where = [field]
     return Complaint(field=".".join(where), message=message)
