@@ -9,15 +9,84 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
 from solver.problem import Floats, Ints
+
+
+def _read_only(dtype: Any, ndim: int) -> Any:
+    return types.Array(dtype, ndim, "C", readonly=True)
+
+
+_F1, _F2, _F3 = (_read_only(types.float64, ndim) for ndim in (1, 2, 3))
+_I1 = _read_only(types.int64, 1)
+_NUMBER = types.float64
+
+# One signature: whether an array may be written to is part of numba's types, and each mix
+# of them would be compiled anew in the middle of a tick.
+_SIGNATURE = types.Tuple([_NUMBER] * 4 + [types.int64] * 2)(
+    _F1, _I1, _F3, _I1, _F2, _F2, _F2, _F1, _F2, _F2, _F2, _F1, _F2, _F3, _F1, _NUMBER
+)  # fmt: skip
 
 # Places a violation is reported at, beside the flat index within the array.
 CELL, ENERGY, ROW, MINIMUM = range(4)
 
 
 @njit(cache=True, nogil=True)
+def worth_of(width: Floats, slope: Floats, charge: float) -> Any:
+    """U of one participant's total. [Ah]"""
+    left, total = charge, 0.0
+    for s in range(len(width)):
+        taken = min(left, width[s])
+        if s > 0 and taken < 0.0:
+            taken = 0.0
+        total += taken * slope[s]
+        left -= taken
+    return total
+
+
+@njit(cache=True, nogil=True)
+def fill(
+    step_h: Floats,
+    upper: Floats,
+    lower: Floats,
+    energy: float,
+    width: Floats,
+    slope: Floats,
+    margin: Floats,
+    density: Floats,
+) -> Any:
+    """The best one participant can do at these prices: dearest cells first, down the slopes."""
+    earned, charge = 0.0, 0.0
+    for t in range(len(step_h)):
+        density[t] = margin[t] / step_h[t]
+        floor = max(lower[t], 0.0)
+        earned += floor * margin[t]
+        charge += floor * step_h[t]
+    earned += worth_of(width, slope, charge)
+    s, left = 0, charge
+    while s < len(width) and left >= width[s]:
+        left -= width[s]
+        s += 1
+    room = width[s] - left if s < len(width) else np.inf
+    for t in np.argsort(-density):
+        cell = (upper[t] - max(lower[t], 0.0)) * step_h[t]
+        while cell > 0.0:
+            gain = density[t] + (slope[s] if s < len(slope) else 0.0)
+            part = min(cell, room, energy - charge)
+            if gain <= 0.0 or part <= 0.0:
+                return earned
+            earned += gain * part
+            charge += part
+            cell -= part
+            room -= part
+            while room <= 0.0:
+                s += 1
+                room = width[s] if s < len(width) else np.inf
+    return earned
+
+
+@njit(_SIGNATURE, cache=True, nogil=True)
 def judge(
     step_h: Floats,
     parent: Ints,
@@ -122,57 +191,3 @@ def judge(
                     worst, kind = (load[k, r, t] - room) / max(room, unit), ROW
                     where = (k * rows + r) * steps + t
     return objective, bound, stakes, worst, kind, where
-
-
-@njit(cache=True, nogil=True)
-def worth_of(width: Floats, slope: Floats, charge: float) -> Any:
-    """U of one participant's total. [Ah]"""
-    left, total = charge, 0.0
-    for s in range(len(width)):
-        taken = min(left, width[s])
-        if s > 0 and taken < 0.0:
-            taken = 0.0
-        total += taken * slope[s]
-        left -= taken
-    return total
-
-
-@njit(cache=True, nogil=True)
-def fill(
-    step_h: Floats,
-    upper: Floats,
-    lower: Floats,
-    energy: float,
-    width: Floats,
-    slope: Floats,
-    margin: Floats,
-    density: Floats,
-) -> Any:
-    """The best one participant can do at these prices: dearest cells first, down the slopes."""
-    earned, charge = 0.0, 0.0
-    for t in range(len(step_h)):
-        density[t] = margin[t] / step_h[t]
-        floor = max(lower[t], 0.0)
-        earned += floor * margin[t]
-        charge += floor * step_h[t]
-    earned += worth_of(width, slope, charge)
-    s, left = 0, charge
-    while s < len(width) and left >= width[s]:
-        left -= width[s]
-        s += 1
-    room = width[s] - left if s < len(width) else np.inf
-    for t in np.argsort(-density):
-        cell = (upper[t] - max(lower[t], 0.0)) * step_h[t]
-        while cell > 0.0:
-            gain = density[t] + (slope[s] if s < len(slope) else 0.0)
-            part = min(cell, room, energy - charge)
-            if gain <= 0.0 or part <= 0.0:
-                return earned
-            earned += gain * part
-            charge += part
-            cell -= part
-            room -= part
-            while room <= 0.0:
-                s += 1
-                room = width[s] if s < len(width) else np.inf
-    return earned

@@ -236,17 +236,16 @@ class Problem:
         lower.flags.writeable = False
         return lower
 
-    def switched(self, on: NDArray[np.bool_]) -> Problem:
-        """The same problem with `min_now` decided: on (n,) holds at least it, off stays at 0.
+    def switched(self, on: NDArray[np.bool_], off: NDArray[np.bool_]) -> Problem:
+        """The same problem with `min_now` decided: on (n,) holds at least it, off takes nothing.
 
-        Here x = 0 need not be feasible any more.
+        The others are free. Here x = 0 need not be feasible any more.
         """
         assert self.min_now is not None
         upper, lower = self.upper.copy(), self.lower.copy()
-        bound = self.min_now > 0
-        upper[bound & ~on, 0] = 0.0
-        lower[bound & ~on, 0] = 0.0
-        lower[bound & on, 0] = self.min_now[bound & on]
+        upper[off, 0] = 0.0
+        lower[on, 0] = self.min_now[on]
+        upper.flags.writeable = lower.flags.writeable = False
         decided = copy(self)
         for name in ("most", "lower"):
             decided.__dict__.pop(name, None)

@@ -11,12 +11,15 @@ import numpy as np
 from solver import compiled
 from solver.certify import FEASIBLE, Certificate, certify
 from solver.highs import Highs
-from solver.minimum import between, switch
+from solver.minimum import Bools, Plan, between, switch
 from solver.problem import Floats, Problem
 from solver.raw import Raw
 from solver.rule import rule, scaled_down
 from solver.solution import Solution, Status
 from solver.ties import decided
+
+# Who is on now is searched no further when the plan is this near to the relaxed optimum.
+CLOSE = 1e-4
 
 METHODS = ("auto", "highs", "highs-simplex", "highs-ipm", "reference")
 
@@ -154,14 +157,27 @@ class Workspace:
     def _switched(self, problem: Problem, method: str, tol: float, clock: _Clock) -> _Judged:
         """Decide who is on, then share what there is among those."""
         relaxed = self._relaxed(problem.relaxed(), method, tol, clock)
-        if not between(problem, relaxed.raw.x).any():
-            x = _snapped(problem, relaxed.raw.x)
-            return _judge(problem, relaxed.method, replace(relaxed.raw, x=x))
-        on = switch(problem, relaxed.raw.x, relaxed.raw.row_dual)
-        restricted = self._relaxed(problem.switched(on), method, tol, clock)
-        bound = relaxed.raw  # prices of the relaxed problem bound every choice
-        raw = replace(bound, x=_snapped(problem, restricted.raw.x))
-        return _judge(problem, restricted.method, raw)
+        used = relaxed.method
+
+        def around(on: Bools, off: Bools) -> Plan | None:
+            nonlocal used
+            if clock.late():
+                return None
+            judged = self._relaxed(problem.switched(on, off), method, tol, clock)
+            if judged.certificate.infeasibility > FEASIBLE:
+                return None
+            used = judged.method
+            return Plan(judged.raw.x, judged.certificate.objective)
+
+        enough = relaxed.certificate.objective - CLOSE * abs(relaxed.certificate.objective)
+        plan = switch(problem, Plan(relaxed.raw.x, relaxed.certificate.objective), around, enough)
+        x = relaxed.raw.x if plan is None else plan.x
+        # The prices of the relaxed problem bound every choice of who is on.
+        judged = _judge(problem, used, replace(relaxed.raw, x=_snapped(problem, x)))
+        if judged.certificate.infeasibility <= FEASIBLE:
+            return judged
+        shed = replace(relaxed.raw, x=_shed(problem, x))
+        return _judge(problem, "rule", shed)
 
 
 class _Clock:
@@ -186,6 +202,13 @@ def _snapped(problem: Problem, x: Floats) -> Floats:
     x = x.copy()
     x[:, 0] = np.where(x[:, 0] < problem.min_now / 2, np.minimum(x[:, 0], 0.0), x[:, 0])
     return x
+
+
+def _shed(problem: Problem, x: Floats) -> Floats:
+    """Nobody between 0 and the minimum: whoever is, waits. Less for one is safe for all."""
+    x = x.copy()
+    x[between(problem, x), 0] = 0.0
+    return _snapped(problem, x)
 
 
 def _judge(problem: Problem, name: str, raw: Raw) -> _Judged:

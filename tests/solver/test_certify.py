@@ -20,7 +20,8 @@ def test_the_compiled_certificate_says_what_the_plain_one_says(problem, seed):
     if rng.random() < 0.3:
         least = problem.min_now
         can = (problem.upper[:, 0] >= least) & (problem.energy >= least * problem.step_h[0])
-        problem = problem.switched(can & (rng.random(problem.n) < 0.5))
+        on = can & (rng.random(problem.n) < 0.5)
+        problem = problem.switched(on, ~on)
     x = problem.upper * rng.choice([0.0, 0.5, 1.0, 1.2], problem.upper.shape)
     y = rng.exponential(size=problem.capacity.shape) * rng.integers(-1, 3, problem.capacity.shape)
     mu = rng.exponential(size=problem.n)
