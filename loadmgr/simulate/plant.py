@@ -138,8 +138,7 @@ class Plant:
         now_s = self.now_s
         for place, outlet in enumerate(self._in_order):
             if outlet.steady_until_s <= now_s:
-                outlet.advance(now_s)  # catch up on what was steady
-                outlet.advance(now_s + 1.0)
+                outlet.advance(now_s + 1.0)  # through all that was steady, and one second on
                 self._evse_a[3 * place : 3 * place + 3] = outlet.site_a
             until_s = min(until_s, max(now_s + 1.0, outlet.steady_until_s))
         return until_s
