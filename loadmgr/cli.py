@@ -160,8 +160,7 @@ def why(
     output: As = Output.TEXT,
 ) -> None:
     """Why does this charger get what it gets, and what would change it?"""
-    from loadmgr.app.asking import NoAnswer, ask_why
-    from loadmgr.show.why import render_why
+    from loadmgr.app.asking import NoAnswer, as_text, ask_why
 
     try:
         answer = ask_why(url, charger, at)
@@ -170,14 +169,16 @@ def why(
     if output is Output.JSON:
         _print(answer)
     else:
-        typer.echo(render_why(answer))
+        typer.echo(as_text(answer))
 
 
 @app.command()
 def limit(
     circuit: Annotated[str, typer.Argument(help="A circuit, as in site.yaml")],
     to: Annotated[str, typer.Argument(help="e.g. 32A or 25kW", metavar="CEILING")],
-    lasts: Annotated[str, typer.Option("--for", help="How long, e.g. 2h; until released if not")] = "",
+    lasts: Annotated[
+        str, typer.Option("--for", help="How long, e.g. 2h; until released if not")
+    ] = "",
     reason: Annotated[str, typer.Option(help="Stands in the record")] = "",
     name: Annotated[str, typer.Option(help="To release it by")] = "operator",
     url: Url = HERE,

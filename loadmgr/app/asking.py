@@ -25,6 +25,15 @@ def ask_why(url: str, charger: str, at: str) -> dict[str, Any]:
     return found
 
 
+def as_text(answer: dict[str, Any]) -> str:
+    """The reason, what lies between plan and charger, and the ladder, lowest rung first."""
+    lines = [f"{answer['charger']}: {answer['sentence']}"]
+    if answer["between"]:
+        lines.append(f"  {answer['between']}")
+    lines += [f"  {rung['amps_a']:5.1f} A  {rung['sentence']}" for rung in answer["ladder"]]
+    return "\n".join(lines)
+
+
 def set_limit(url: str, name: str, circuit: str, to: str, lasts: str, reason: str) -> str:
     current_a, power_kw = ceiling(to)
     body: dict[str, Any] = {"circuit": circuit, "reason": reason, "source": "operator"}

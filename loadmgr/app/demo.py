@@ -182,9 +182,11 @@ class _Demo:
 
 
 async def _table(house: House) -> None:
-    from loadmgr.show.table import show_live  # rich is not loaded for a headless run
+    from rich.console import Console  # not loaded for a headless run
 
-    await show_live(house.desk)
+    from loadmgr.show.table import watch
+
+    await watch(house.desk, Console())
 
 
 @contextmanager

@@ -6,13 +6,14 @@ import asyncio
 from pathlib import Path
 
 import structlog
+from rich.console import Console
 
 from loadmgr.app import doors
 from loadmgr.app.calendar import calendar
 from loadmgr.app.house import House, in_charge, until_told_to_stop
 from loadmgr.config import Configuration, Consequences, consequences, load, render
 from loadmgr.engine.clock import SteadyClock
-from loadmgr.show.table import show_live
+from loadmgr.show.table import watch
 from loadmgr.store.journal import SqliteJournal
 
 log = structlog.get_logger("loadmgr")
@@ -59,7 +60,7 @@ async def _until_stopped(house: House, headless: bool) -> None:
     if headless:
         await until_told_to_stop()
         return
-    table = asyncio.create_task(show_live(house.desk))
+    table = asyncio.create_task(watch(house.desk, Console()))
     try:
         await until_told_to_stop()
     finally:
