@@ -16,7 +16,7 @@ from loadmgr.figures import amount, amperes, count, decimal, listing, local, sen
 from loadmgr.gauge import APART, NOISE, Gauge, Split
 from loadmgr.model import CircuitId, Code, EvseId, Limit, Rung
 from loadmgr.snapshot import ChargerView, Snapshot, Standing
-from loadmgr.units import Phase, on_each
+from loadmgr.units import Phase
 
 _FINAL = APART | {Code.WAITING_TURN, Code.TARIFF_WAIT}
 """Reasons after which "and then?" has no answer in amperes."""
@@ -351,17 +351,26 @@ class Scene:
         found: dict[EvseId, None] = {}
         for circuit in self._path[charger.circuit]:
             for g in self.gauges[circuit]:
-                phase, volts = g.row.phase, self.snapshot.voltage_v
-                rise = gauge.on_row(on_each(raise_a, Phase), phase, volts)
-                if g.worst + rise <= g.row.usable:
-                    continue
-                for other in self._fed[circuit]:
-                    reserved = gauge.on_row(other.reserved_a, phase, volts)
-                    rests = gauge.on_row(on_each(other.target_a, Phase), phase, volts)
-                    steered = other.ladder and other.ladder[0].code not in APART
-                    if steered and other.id != charger.id and reserved > rests + NOISE:
-                        found[other.id] = None
+                phase = g.row.phase
+                rise = gauge.on_row((raise_a,) * 3, phase, self.snapshot.voltage_v)
+                if g.worst + rise > g.row.usable:
+                    found |= dict.fromkeys(self._yielding.get((circuit, phase), ()))
+        found.pop(charger.id, None)
         return list(found)
+
+    @cached_property
+    def _yielding(self) -> Mapping[tuple[CircuitId, Phase | None], list[EvseId]]:
+        """On each row: who is to have less than it may still draw."""
+        found: dict[tuple[CircuitId, Phase | None], list[EvseId]] = {}
+        for charger in self.snapshot.chargers:
+            if charger.ladder and charger.ladder[0].code in APART:
+                continue
+            for phase in Phase:
+                if charger.reserved_a[phase] > charger.target_a + NOISE:
+                    for circuit in self._path[charger.circuit]:
+                        found.setdefault((circuit, phase), []).append(charger.id)
+                        found.setdefault((circuit, None), []).append(charger.id)
+        return found
 
     def _disobeys(self, charger: ChargerView) -> str:
         """Above its limit, and not because a higher one was in force a moment ago."""

@@ -83,7 +83,11 @@ def test_every_id_the_script_asks_for_stands_in_the_page() -> None:
 
 def test_every_class_the_script_asks_for_stands_in_the_page() -> None:
     known = {c for _, a in _Page(TEMPLATE).tags for c in (a.get("class") or "").split()}
-    asked = set(re.findall(r'(?:cell|bar)\("([\w-]+)"\)', SCRIPT))
+    listed = re.search(r"CELLS = \[(.*?)\]", SCRIPT, re.DOTALL)
+    assert listed is not None
+    asked = set(re.findall(r'"([\w-]+)"', listed[1]))
+    assert asked >= set(re.findall(r"cells\.(\w+)", SCRIPT)) - {"ladder"}
+    asked |= set(re.findall(r'bar\("([\w-]+)"\)', SCRIPT))
     asked |= set(re.findall(r'querySelector\("\.([\w-]+)', SCRIPT))
     assert asked and asked <= known
 

@@ -183,6 +183,10 @@ function drawNews(news) {
 
 // ── Chargers ─────────────────────────────────────────────────────────────────────────────
 
+const CELLS = [
+  "id", "label", "words", "target", "ordered", "confirmed", "L1", "L2", "L3", "energy",
+  "brief", "sentence", "between",
+];
 const chargers = new Map();
 let made = 0;
 
@@ -199,7 +203,9 @@ function makeCharger(charger) {
     if (!ladder.hidden) explain(charger.id, node);
   });
   byId("chargers").append(node);
-  return node;
+  const cells = { ladder };
+  for (const name of CELLS) cells[name] = node.querySelector(`.${name}`);
+  return { node, cells, remove: () => node.remove() };
 }
 
 function drawChargers(seen) {
@@ -209,27 +215,29 @@ function drawChargers(seen) {
   for (const charger of seen) drawCharger(chargers.get(charger.id), charger);
 }
 
-function drawCharger(node, charger) {
-  const cell = (name) => node.querySelector(`.${name}`);
+function drawCharger({ node, cells }, charger) {
   mark(node, "standing", charger.standing);
-  say(cell("id"), charger.id);
-  say(cell("label"), charger.label);
-  say(cell("words"), charger.standing_words);
-  say(cell("target"), `${decimal(charger.target_a)} A`);
+  say(cells.id, charger.id);
+  say(cells.label, charger.label);
+  say(cells.words, charger.standing_words);
+  say(cells.target, `${decimal(charger.target_a)} A`);
+  say(cells.ordered, decimal(charger.ordered_a));
+  say(cells.confirmed, decimal(charger.confirmed_a));
   const ordered = charger.ordered_a ?? 0;
-  const confirmed = charger.confirmed_a ?? 0;
-  say(cell("ordered"), decimal(charger.ordered_a));
-  say(cell("confirmed"), decimal(charger.confirmed_a));
-  cell("ordered").classList.toggle("differs", Math.abs(charger.target_a - ordered) > 0.05);
-  cell("confirmed").classList.toggle("differs", Math.abs(ordered - confirmed) > 0.05);
+  differs(cells.ordered, charger.target_a, ordered);
+  differs(cells.confirmed, ordered, charger.confirmed_a ?? 0);
   for (const phase of ["L1", "L2", "L3"]) {
-    say(cell(phase), decimal(charger.measured_a && charger.measured_a[phase]));
+    say(cells[phase], decimal(charger.measured_a && charger.measured_a[phase]));
   }
-  say(cell("energy"), charger.session ? `${decimal(charger.session.energy_wh / 1000)} kWh` : "–");
-  say(cell("brief"), charger.brief);
-  say(cell("sentence"), charger.sentence);
-  say(cell("between"), charger.between);
-  if (!cell("ladder").hidden) explain(charger.id, node);
+  say(cells.energy, charger.session ? `${decimal(charger.session.energy_wh / 1000)} kWh` : "–");
+  say(cells.brief, charger.brief);
+  say(cells.sentence, charger.sentence);
+  say(cells.between, charger.between);
+  if (!cells.ladder.hidden) explain(charger.id, node);
+}
+
+function differs(node, one, other) {
+  node.classList.toggle("differs", Math.abs(one - other) > 0.05);
 }
 
 async function explain(id, node) {
