@@ -17,7 +17,7 @@ from loadmgr.core.claims import Claim, phases_used
 from loadmgr.core.envelope import POWER, ROWS, Row, load_on, lowest
 from loadmgr.core.state import State
 from loadmgr.model import CircuitId, EvseId, Share, Site
-from loadmgr.units import PerPhase, Phase
+from loadmgr.units import PerPhase
 from solver import Problem
 from solver.problem import Floats
 
@@ -58,7 +58,7 @@ def assemble(
     """The problem over the horizon. x is what a claim gets above its fallback. [A]"""
     steps = np.array(STEPS_S)
     starts = tuple(now + timedelta(seconds=s) for s in np.concatenate(([0.0], steps.cumsum()[:-1])))
-    coupling = np.array([load_per_ampere(site, claim) for claim in claims]).reshape(-1, ROWS)
+    coupling = np.array([claim.load for claim in claims]).reshape(-1, ROWS)
     taken = _taken(site, claims, coupling, reserved)
     capacity = _capacity(site, state, starts, rows) - taken[:, :, None]
     place = {circuit.id: k for k, circuit in enumerate(site.circuits)}
@@ -78,16 +78,6 @@ def assemble(
         starts=starts,
     )
     return Question(problem=problem, index=index, room=capacity[:, :, 0])
-
-
-def load_per_ampere(site: Site, claim: Claim) -> list[float]:
-    """What one ampere of this claim puts on the four rows of every circuit above it."""
-    phases = claim.belief.phases if site.policy.trust_measured_phases else None
-    if phases is None:
-        each = claim.evse.worst_a(1.0)
-    else:
-        each = tuple(1.0 if p in phases else 0.0 for p in Phase)  # type: ignore[assignment]
-    return [load_on(site, each, number) for number in range(ROWS)]
 
 
 def _taken(

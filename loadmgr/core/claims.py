@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from loadmgr.core.envelope import ROWS, load_on
+from loadmgr.core.ledger import per_phase
 from loadmgr.core.state import EvseState, State
 from loadmgr.model import Code, ConnectorStatus, Evse, EvseId, Rung, Share, Site
 from loadmgr.units import PerPhase
@@ -32,6 +34,7 @@ class Claim:
     departure: datetime | None
     tier: float  # lower tiers are served first
     weight: float  # within a tier
+    load: tuple[float, ...]  # what one ampere puts on the rows of every circuit above [A or W]
     ceilings: tuple[Rung, ...]  # what keeps upper_a low
 
     def urgent(self, now: datetime, voltage_v: float) -> bool:
@@ -92,8 +95,14 @@ def _claim(site: Site, evse: Evse, belief: EvseState, now: datetime) -> Claim:
         departure=departure,
         tier=float("inf") if resting else _tier(site, evse, belief),
         weight=evse.priority if site.policy.share is Share.FAIR else 1.0,
+        load=_load_per_ampere(site, evse, belief),
         ceilings=ceilings,
     )
+
+
+def _load_per_ampere(site: Site, evse: Evse, belief: EvseState) -> tuple[float, ...]:
+    each = per_phase(site, evse, belief, 1.0)
+    return tuple(load_on(site, each, number) for number in range(ROWS))
 
 
 def _ceilings(evse: Evse, belief: EvseState, now: datetime) -> list[Rung]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from loadmgr.core.assemble import load_per_ampere
 from loadmgr.core.claims import Claim
 from loadmgr.core.envelope import POWER, ROWS, Row
 from loadmgr.core.settle import Settled
@@ -52,7 +51,8 @@ def allocations(
     return found
 
 
-_LOUDER = list(Code)  # of two rungs at the same height, the one that stands first in `Code`
+# Of two rungs at the same height, the turn tells the most; else the one that stands first in `Code`.
+_LOUDER = [Code.WAITING_TURN, *(code for code in Code if code is not Code.WAITING_TURN)]
 
 
 def idle(evse: Evse, belief: EvseState) -> Rung:
@@ -90,12 +90,15 @@ def _ladder(
             Rung(code=Code.RAMP, amps_a=settled.current_a[evse], until=settled.held_back[evse])
         )
     waiting = settled.admission.position.get(evse)
+    turn = None
     if waiting is not None:
-        ladder.append(_turn(site, rows, claim, claims, settled, waiting))
+        turn = _turn(site, rows, claim, claims, settled, waiting)
+        ladder.append(turn)
     for k, circuit in enumerate(c.id for c in site.circuits):
-        if circuit not in site.path[claim.evse.circuit]:
+        said = turn is not None and turn.circuit == circuit
+        if said or circuit not in site.path[claim.evse.circuit]:
             continue
-        tightest = _tightest(rows[circuit], settled.slack[k], claim, settled, site)
+        tightest = _tightest(rows[circuit], settled.slack[k], claim, settled)
         if tightest is not None:
             row, amps = tightest
             ladder.append(_full(row, amps, site, claim, claims, settled, circuit in lost_meters))
@@ -103,23 +106,24 @@ def _ladder(
 
 
 def _tightest(
-    rows: Sequence[Row], slack: Sequence[float], claim: Claim, settled: Settled, site: Site
+    rows: Sequence[Row], slack: Sequence[float], claim: Claim, settled: Settled
 ) -> tuple[Row, float] | None:
-    """The row of a circuit that leaves this claim the least, and how much it leaves."""
+    """The row of a circuit that leaves this claim the least, and how much it leaves.
+
+    Room for less than the minimum is no room.
+    """
     found: tuple[Row, float] | None = None
     target = settled.target_a[claim.evse.id]
     for row in rows:
-        load = _load(site, claim, row.number)
+        load = claim.load[row.number]
         if load == 0 or row.usable == float("inf"):
             continue
         amps = floor_to_wire(target + max(0.0, float(slack[row.number])) / load)
+        if amps < claim.evse.min_a:
+            amps = 0.0
         if found is None or amps < found[1]:
             found = (row, amps)
     return found
-
-
-def _load(site: Site, claim: Claim, number: int) -> float:
-    return load_per_ampere(site, claim)[number]
 
 
 def _full(
@@ -140,7 +144,7 @@ def _full(
         phase=row.phase,
         capacity_a=row.usable,
         building_a=row.building,
-        cars_a=sum(settled.target_a[c.evse.id] * _load(site, c, row.number) for c in sharing),
+        cars_a=sum(settled.target_a[c.evse.id] * c.load[row.number] for c in sharing),
         sharing=tuple(c.evse.id for c in sharing),
         source=row.limit.source if row.limit is not None else "",
         until=row.limit.valid_until if row.limit is not None else None,
@@ -161,7 +165,7 @@ def _sharing(row: Row, site: Site, claims: Sequence[Claim], settled: Settled) ->
         for claim in claims
         if row.circuit in site.path[claim.evse.circuit]
         and settled.target_a[claim.evse.id] > 0
-        and _load(site, claim, row.number) > 0
+        and claim.load[row.number] > 0
     ]
 
 
@@ -184,7 +188,7 @@ def _turn(
         phase=row.phase,
         capacity_a=row.usable,
         building_a=row.building,
-        cars_a=sum(settled.target_a[c.evse.id] * _load(site, c, row.number) for c in sharing),
+        cars_a=sum(settled.target_a[c.evse.id] * c.load[row.number] for c in sharing),
         sharing=tuple(c.evse.id for c in sharing),
         source=row.limit.source if row.limit is not None else "",
         until=settled.admission.next_swap,

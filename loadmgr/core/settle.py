@@ -139,7 +139,7 @@ def _share(
 def _ramp(claim: Claim, target_a: float, now: datetime) -> tuple[float, datetime | None]:
     """What to order: decreases at once, increases apart and only when they are worth it.
 
-    Returns the current and, where an increase is held back, until when.
+    Returns the current and, where an increase waits for its time, until when.
     """
     wire = floor_to_wire(target_a)
     before = min(claim.belief.commanded_a, claim.evse.max_a)
@@ -150,5 +150,5 @@ def _ramp(claim: Claim, target_a: float, now: datetime) -> tuple[float, datetime
         return before, changed + INCREASES_APART
     full = wire >= floor_to_wire(claim.upper_a)
     if before > 0 and wire - before < WORTH_RAISING_A and not full:
-        return before, now
+        return before, None
     return wire, None
