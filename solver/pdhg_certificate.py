@@ -1,0 +1,322 @@
+"""What a pair (x⁺, y⁺) proves: a plan that is feasible and a bound no plan exceeds.
+
+Bound: for any row prices y ≥ 0 the Lagrangian splits into one fractional knapsack per car,
+solved exactly. Plan: every cell is scaled by the worst C/load on its way to the root, then the
+cars, one after another, take back what still fits, best cells first.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from solver.lanes import (
+    WIDTH,
+    above,
+    larger,
+    least,
+    load,
+    most,
+    pointer,
+    smaller,
+    splat,
+    store,
+    total,
+)
+from solver.pdhg_kernel import FAST, clear, gather_prices, pass_down, pass_up, spread_load
+
+BIG = 1e300
+
+
+@njit(**FAST)
+def knapsack(worth, tariff, room, cell, step, size, kink, slope, base, bends, level):  # type: ignore[no-untyped-def]
+    """max Σ (worth − tariff)·e + U(Σe) over a car's polytope, and its λ, by its dual.
+
+    The dual is convex and piecewise linear in λ; from a good guess its least point is a few
+    bends away. Every λ gives a true bound, so stopping early costs tightness, not truth.
+    """
+    value, best = np.inf, level
+    big, small, zero, one = splat(BIG), splat(-BIG), splat(0.0), splat(1.0)
+    for _ in range(40):
+        mark = splat(level)
+        paid, used, closed, after, before = zero, zero, zero, big, small
+        for i in range(0, size, WIDTH):
+            here = load(worth, cell + i) - load(tariff, step + i)
+            fits = load(room, cell + i)
+            up, down = above(here, mark), above(mark, here)
+            paid = paid + fits * larger(here - mark, zero)
+            used = used + fits * up
+            closed = closed + (fits - fits * down)
+            # Padding has no room and must not count as a bend.
+            exists = above(fits, zero)
+            after = smaller(after, here + (one - up * exists) * big)
+            before = larger(before, here - (one - down * exists) * big)
+        dual = total(paid)
+        fewest, furthest = total(used), total(closed)  # charge just above and at this level
+        upward, downward = least(after), most(before)
+        asked_less, asked, last = 0.0, 0.0, 0.0
+        for b in range(bends):
+            segment, gain = kink[base + b] - last, slope[base + b] + level
+            last = kink[base + b]
+            if segment <= 0.0:
+                continue
+            if gain > 0.0:
+                dual += segment * gain
+                asked_less += segment
+                downward = max(downward, -slope[base + b])
+            elif gain < 0.0:
+                upward = min(upward, -slope[base + b])
+            if gain >= 0.0:
+                asked += segment
+        if dual <= value + 1e-14 * abs(value):
+            value, best = min(dual, value), level
+        # Of equal λ the largest: it also holds for cells whose room was cut to the energy.
+        if fewest >= asked * (1.0 - 1e-12) and upward < BIG:
+            level = upward
+        elif furthest < asked_less and downward > -BIG:
+            level = downward
+        else:
+            break
+    return value, best
+
+
+@njit(**FAST)
+def prove(cells, cars, tree, state, part):  # type: ignore[no-untyped-def]
+    """This part's share of the bound; leaves its loads under x⁺ at the meetings."""
+    _, rows, width = tree.capacity.shape
+    per_slot, bound, bends = rows * width, 0.0, cars.kink.shape[1]
+    price, loads, ahead = pointer(state.price), pointer(state.load), pointer(state.next_x)
+    own = state.scratch[part]
+    tariff, lifted = pointer(own[:width]), pointer(own[width : 2 * width])
+    room, worth = pointer(cells.room), pointer(cells.worth)
+    kink, slope, guess = pointer(cars.kink), pointer(cars.slope), pointer(state.multiplier)
+    y, capacity = pointer(state.next_y), pointer(tree.capacity)
+    first, last = tree.part_slots[part], tree.part_slots[part + 1]
+    for s in range(first, last):
+        here = s * per_slot
+        pass_down(price, y, tree.parent[s], here, per_slot)
+        clear(loads, here, here + per_slot)
+        if tree.counts[s]:
+            cost = splat(0.0)
+            for i in range(here, here + per_slot, WIDTH):
+                cost = cost + load(y, i) * load(capacity, i)
+            bound += total(cost)
+    for s in range(last - 1, first - 1, -1):
+        here = s * per_slot
+        for g in range(tree.groups[s], tree.groups[s + 1]):
+            gather_prices(price, tree.coupling, g, tariff, here, width)
+            clear(lifted, 0, width)
+            for j in range(tree.cars[g], tree.cars[g + 1]):
+                cell, size, step = cars.start[j], cars.size[j], cars.first[j]
+                value, _ = knapsack(
+                    worth, tariff, room, cell, step, size, kink, slope, j * bends, bends, guess[j]
+                )
+                bound += value
+                for i in range(0, size, WIDTH):
+                    store(lifted, step + i, load(lifted, step + i) + load(ahead, cell + i))
+            spread_load(loads, tree.coupling, g, lifted, here, width)
+        pass_up(loads, tree.parent[s], here, per_slot)
+    _announce(tree, state, part, 0)
+    state.sums[0, part, 3] = bound
+
+
+@njit(**FAST)
+def fit(cells, cars, tree, state, part):  # type: ignore[no-untyped-def]
+    """Scale this part's cells until every row is kept; leaves the new loads at the meetings."""
+    _, rows, width = tree.capacity.shape
+    per_slot = rows * width
+    scale, loads, capacity = pointer(state.move), pointer(state.load), pointer(tree.capacity)
+    pace, ahead, plan = pointer(tree.pace), pointer(state.next_x), pointer(state.plan)
+    own = state.scratch[part]
+    keep, lifted = pointer(own[:width]), pointer(own[width : 2 * width])
+    one, zero, tiny = splat(1.0), splat(0.0), splat(1e-300)
+    _gather(tree, state, part, 0)
+    first, last = tree.part_slots[part], tree.part_slots[part + 1]
+    for s in range(first, last):
+        here, up = s * per_slot, tree.parent[s] * per_slot
+        for i in range(0, per_slot, WIDTH):
+            # Rows that cannot bind have neither pace nor capacity and keep everything.
+            free = one - above(load(pace, here + i), zero)
+            share = load(capacity, here + i) / larger(load(loads, here + i), tiny)
+            share = larger(smaller(share, one), free)
+            if up >= 0:
+                share = smaller(share, load(scale, up + i))
+            store(scale, here + i, share)
+        clear(loads, here, here + per_slot)
+    for s in range(last - 1, first - 1, -1):
+        here = s * per_slot
+        for g in range(tree.groups[s], tree.groups[s + 1]):
+            for i in range(0, width, WIDTH):
+                share = one
+                for r in range(rows):
+                    if tree.coupling[g, r] > 0.0:
+                        share = smaller(share, load(scale, here + r * width + i))
+                store(keep, i, share)
+            clear(lifted, 0, width)
+            for j in range(tree.cars[g], tree.cars[g + 1]):
+                cell, step = cars.start[j], cars.first[j]
+                for i in range(0, cars.size[j], WIDTH):
+                    taken = load(ahead, cell + i) * load(keep, step + i)
+                    store(plan, cell + i, taken)
+                    store(lifted, step + i, load(lifted, step + i) + taken)
+            spread_load(loads, tree.coupling, g, lifted, here, width)
+        pass_up(loads, tree.parent[s], here, per_slot)
+    _announce(tree, state, part, 1)
+
+
+@njit(**FAST)
+def refill(cells, cars, tree, state, part):  # type: ignore[no-untyped-def]
+    """Let this part's cars take back what still fits; its share of the plan's worth.
+
+    Of what is left on a circuit in several parts each part may use an equal share.
+    """
+    _, rows, width = tree.capacity.shape
+    per_slot, bends = rows * width, cars.kink.shape[1]
+    left, price, plan = pointer(state.load), pointer(state.price), pointer(state.plan)
+    pace, capacity, worth = pointer(tree.pace), pointer(tree.capacity), pointer(cells.worth)
+    own = state.scratch[part]
+    tariff, reach = pointer(own[:width]), pointer(own[width : 2 * width])
+    zero, big = splat(0.0), splat(BIG)
+    _gather(tree, state, part, 1)
+    first, last = tree.part_slots[part], tree.part_slots[part + 1]
+    for s in range(first, last):
+        here = s * per_slot
+        share = splat(1.0 / (len(state.scratch) if tree.shared[s] >= 0 else 1.0))
+        for i in range(here, here + per_slot, WIDTH):
+            bound = above(load(pace, i), zero)
+            spare = larger(share * (load(capacity, i) - load(left, i)), zero)
+            store(left, i, larger(spare, big - bound * big))
+    earned = 0.0
+    for s in range(last - 1, first - 1, -1):
+        for g in range(tree.groups[s], tree.groups[s + 1]):
+            gather_prices(price, tree.coupling, g, tariff, s * per_slot, width)
+            for j in range(tree.cars[g], tree.cars[g + 1]):
+                cell, size, step = cars.start[j], cars.size[j], cars.first[j]
+                held, sold = zero, zero
+                for i in range(0, size, WIDTH):
+                    store(reach, i, load(worth, cell + i) - load(tariff, step + i))
+                    held = held + load(plan, cell + i)
+                    sold = sold + load(plan, cell + i) * load(worth, cell + i)
+                charge = total(held)
+                earned += total(sold)
+                if charge < cars.kink[j, bends - 1] * (1.0 - 1e-10):
+                    more, charge = _take_back(
+                        pointer(cells.room), worth, plan, reach, left, tree.coupling, tree.parent,
+                        s, g, cell, step, size, width,
+                        pointer(cars.kink), pointer(cars.slope), j * bends, bends, charge,
+                    )  # fmt: skip
+                    earned += more
+                last_kink = 0.0
+                for b in range(bends):
+                    kink = cars.kink[j, b]
+                    if cars.slope[j, b] > 0.0:
+                        earned += cars.slope[j, b] * max(0.0, min(charge, kink) - last_kink)
+                    last_kink = kink
+    state.sums[0, part, 4] = earned
+
+
+@njit(**FAST)
+def _take_back(
+    room,
+    worth,
+    plan,
+    reach,
+    left,
+    coupling,
+    parent,
+    s,
+    g,
+    cell,
+    step,
+    size,
+    width,
+    kink,
+    slope,
+    base,
+    bends,
+    charge,
+):  # type: ignore[no-untyped-def]
+    """Fill the best cells of one car while its energy, its reward and the rows allow."""
+    rows = coupling.shape[1]
+    bend, earned = 0, 0.0
+    for _ in range(size):
+        best, at = -BIG, -1
+        for i in range(size):
+            if reach[i] > best and plan[cell + i] < room[cell + i]:
+                best, at = reach[i], i
+        if at < 0:
+            break
+        reach[at] = -BIG
+        amount = room[cell + at] - plan[cell + at]
+        k = s
+        while k >= 0 and amount > 0.0:
+            for r in range(rows):
+                if coupling[g, r] > 0.0:
+                    amount = min(amount, left[(k * rows + r) * width + step + at] / coupling[g, r])
+            k = parent[k]
+        taken = 0.0
+        while taken < amount and bend < bends:
+            if worth[cell + at] + slope[base + bend] <= 0.0:
+                break
+            more = min(amount - taken, kink[base + bend] - charge)
+            if more > 0.0:
+                taken += more
+                charge += more
+            if taken < amount:
+                bend += 1
+        if taken > 0.0:
+            plan[cell + at] = plan[cell + at] + taken
+            earned += taken * worth[cell + at]
+            k = s
+            while k >= 0:
+                for r in range(rows):
+                    at_row = (k * rows + r) * width + step + at
+                    left[at_row] = left[at_row] - taken * coupling[g, r]
+                k = parent[k]
+        if bend >= bends:
+            break
+    return earned, charge
+
+
+@njit(**FAST)
+def price_energy(cells, cars, tree, state, part):  # type: ignore[no-untyped-def]
+    """Leave each car's best λ under the best row prices in `multiplier`."""
+    _, rows, width = tree.capacity.shape
+    per_slot, bends = rows * width, cars.kink.shape[1]
+    price, tariff = pointer(state.price), pointer(state.scratch[part])
+    first, last = tree.part_slots[part], tree.part_slots[part + 1]
+    for s in range(first, last):
+        here = s * per_slot
+        pass_down(price, pointer(state.best_y), tree.parent[s], here, per_slot)
+        for g in range(tree.groups[s], tree.groups[s + 1]):
+            gather_prices(price, tree.coupling, g, tariff, here, width)
+            for j in range(tree.cars[g], tree.cars[g + 1]):
+                _, state.multiplier[j] = knapsack(
+                    pointer(cells.worth), tariff, pointer(cells.room),
+                    cars.start[j], cars.first[j], cars.size[j],
+                    pointer(cars.kink), pointer(cars.slope), j * bends, bends,
+                    state.multiplier[j],
+                )  # fmt: skip
+
+
+@njit(**FAST)
+def _announce(tree, state, part, parity):  # type: ignore[no-untyped-def]
+    """Leave this part's loads of the shared circuits where the others find them."""
+    per_slot = tree.capacity.shape[1] * tree.capacity.shape[2]
+    for s in range(tree.part_slots[part], tree.part_slots[part + 1]):
+        if tree.shared[s] >= 0:
+            for i in range(per_slot):
+                state.meeting[parity, part, 0, tree.shared[s], i] = state.load[s * per_slot + i]
+
+
+@njit(**FAST)
+def _gather(tree, state, part, parity):  # type: ignore[no-untyped-def]
+    """Sum the loads of the shared circuits over all parts."""
+    per_slot = tree.capacity.shape[1] * tree.capacity.shape[2]
+    for s in range(tree.part_slots[part], tree.part_slots[part + 1]):
+        if tree.shared[s] >= 0:
+            for i in range(per_slot):
+                carried = 0.0
+                for other in range(len(state.scratch)):
+                    carried += state.meeting[parity, other, 0, tree.shared[s], i]
+                state.load[s * per_slot + i] = carried

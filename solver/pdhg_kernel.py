@@ -1,0 +1,390 @@
+"""The hot loop of the structured method: one sweep over cars and circuits.
+
+Letters as in the papers: x, y primal and dual point, x⁺, y⁺ where the PDHG operator takes
+them, x₀, y₀ the anchor, τ and σ step sizes, ω the primal weight, λ a car's own multiplier.
+All arrays are flat and read by index; see `solver.layout` for their order.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from solver.lanes import WIDTH, equal, larger, load, pointer, smaller, splat, store, total
+from solver.layout import JIT, Layout
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+FAST: dict[str, Any] = {**JIT, "fastmath": {"reassoc", "contract", "nsz"}}
+
+SUMS = 16  # a part's sums, padded against false sharing
+BUFFERS = 6  # rows of scratch per part: tariff, lifted, shifted, v, q, and one more
+
+
+class State(NamedTuple):
+    """Everything that changes. N cells, m cars, S slots of R·W rows, P parts, M meetings."""
+
+    x: Floats  # (N,)
+    anchor_x: Floats
+    next_x: Floats  # x⁺ of the last checked sweep
+    plan: Floats  # made feasible from it
+    best_plan: Floats
+    loose_x: Floats  # how far a cell counts as free to move, 0 … 1
+    y: Floats  # (S·R·W,)
+    anchor_y: Floats
+    next_y: Floats
+    best_y: Floats
+    loose_y: Floats
+    sigma: Floats  # dual step sizes in use, before the primal weight
+    price: Floats  # sum of y from the root down
+    load: Floats  # rows under 2x⁺ − x
+    move: Floats  # rows under x⁺ − x
+    tau: Floats  # (m,) primal step sizes in use, before the primal weight
+    multiplier: Floats  # (m,) λ [1/Ah]
+    bend: Ints  # (m,) kink of the reward last stood at
+    meeting: Floats  # (2, P, 2, M, R·W) loads of shared circuits, by parity of the sweep
+    sums: Floats  # (2, P, SUMS)
+    scratch: Floats  # (P, BUFFERS·W)
+
+
+def new_state(layout: Layout) -> State:
+    """All zero: nothing charges, nothing costs."""
+    cells, tree, cars = layout.cells, layout.tree, layout.cars
+    n, m, rows = len(cells.room), len(layout.who), tree.capacity.size
+    parts, width = len(tree.part_cars) - 1, tree.capacity.shape[2]
+    per_slot = tree.capacity.shape[1] * width
+    return State(
+        *(np.zeros(n) for _ in range(6)),
+        *(np.zeros(rows) for _ in range(5)),
+        sigma=tree.pace.reshape(-1).copy(),
+        price=np.zeros(rows),
+        load=np.zeros(rows),
+        move=np.zeros(rows),
+        tau=cars.pace.copy(),
+        multiplier=np.zeros(m),
+        bend=np.zeros(m, dtype=np.int64),
+        meeting=np.zeros((2, parts, 2, tree.meetings, per_slot)),
+        sums=np.zeros((2, parts, SUMS)),
+        scratch=np.zeros((parts, BUFFERS * width)),
+    )
+
+
+@njit(**FAST)
+def _fill_to(v, q, room, cell, size, level):  # type: ignore[no-untyped-def]
+    """q = clip(v − level, 0, room); its sum, and how many cells lie strictly inside."""
+    zero, shift = splat(0.0), splat(level)
+    filled, inside = zero, zero
+    for i in range(0, size, WIDTH):
+        wish = load(v, i) - shift
+        take = smaller(larger(wish, zero), load(room, cell + i))
+        store(q, i, take)
+        filled = filled + take
+        inside = inside + equal(take, wish)
+    return total(filled), total(inside)
+
+
+@njit(**FAST)
+def _project(v, q, room, cell, size, tau, kink, slope, base, bends, bend, level):  # type: ignore[no-untyped-def]
+    """Nearest point q of a car's polytope to v, its reward included, from a guess of τλ.
+
+    The charge Σq falls as the level τλ rises, while the charge the reward asks for at that
+    level is a staircase up: kink j for levels between −τ slope[j] and −τ slope[j+1]. Newton on
+    the piecewise linear fall, bracketed; walks to the next stair where it must.
+    """
+    low = -tau * slope[base + bend]
+    high = -tau * slope[base + bend + 1] if bend + 1 < bends else np.inf
+    level = min(max(level, low), high)
+    filled, inside = _fill_to(v, q, room, cell, size, level)
+    under, over = -np.inf, np.inf  # levels known to be too low, too high
+    for _ in range(200):
+        excess = filled - kink[base + bend]
+        if abs(excess) <= 1e-13 * kink[base + bend]:
+            break
+        if excess > 0.0:
+            if level >= high:
+                if filled <= kink[base + bend + 1]:
+                    break
+                bend += 1
+                low = high
+                high = -tau * slope[base + bend + 1] if bend + 1 < bends else np.inf
+                over = np.inf
+                continue
+            under = level
+        else:
+            if level <= low:
+                if bend == 0 or filled >= kink[base + bend - 1]:
+                    break
+                bend -= 1
+                high = low
+                low = -tau * slope[base + bend]
+                under = -np.inf
+                continue
+            over = level
+        guess = level + excess / inside if inside > 0.0 else level
+        guess = min(max(guess, low), high)
+        if guess <= under or guess >= over:
+            if over < np.inf and under > -np.inf:
+                guess = 0.5 * (under + over)
+            elif over < np.inf:
+                guess = low
+            elif high < np.inf:
+                guess = high
+            else:
+                guess = under + max(2.0 * (under - low), excess)
+        if guess == level:
+            break
+        level = guess
+        filled, inside = _fill_to(v, q, room, cell, size, level)
+    return level, bend
+
+
+@njit(**FAST)
+def _move_car(
+    x,
+    anchor,
+    room,
+    worth,
+    ahead,
+    price,
+    loads,
+    moves,
+    v,
+    q,
+    cell,
+    step,
+    size,
+    tau,
+    kink,
+    slope,
+    base,
+    bends,
+    bend,
+    multiplier,
+    fresh,
+    old,
+    check,
+):  # type: ignore[no-untyped-def]
+    """One car's half of the operator, its Halpern step, and its part in the loads."""
+    pace = splat(tau)
+    for i in range(0, size, WIDTH):
+        gain = load(worth, cell + i) - load(price, step + i)
+        store(v, i, load(x, cell + i) + pace * gain)
+    level, bend = _project(
+        v, q, room, cell, size, tau, kink, slope, base, bends, bend, tau * multiplier
+    )
+    keep, back = splat(fresh), splat(old)
+    moved = splat(0.0)
+    if check:
+        for i in range(0, size, WIDTH):
+            here, there = load(x, cell + i), load(q, i)
+            shift = there - here
+            moved = moved + shift * shift
+            store(ahead, cell + i, there)
+            store(moves, step + i, load(moves, step + i) + shift)
+            beyond = there + shift
+            store(loads, step + i, load(loads, step + i) + beyond)
+            store(x, cell + i, keep * beyond + back * load(anchor, cell + i))
+    else:
+        for i in range(0, size, WIDTH):
+            here, there = load(x, cell + i), load(q, i)
+            beyond = there + (there - here)
+            store(loads, step + i, load(loads, step + i) + beyond)
+            store(x, cell + i, keep * beyond + back * load(anchor, cell + i))
+    return level / tau, bend, total(moved) / tau
+
+
+@njit(**FAST)
+def _move_rows(
+    y, anchor, ahead, sigma, capacity, loads, moves, begin, end, omega, fresh, old, check
+):  # type: ignore[no-untyped-def]
+    """The rows' half: y⁺ = max(0, y + σω(load − C)), then the Halpern step.
+
+    Returns Σ(y⁺−y)²/σω and Σ(y⁺−y)·moves.
+    """
+    zero, tiny = splat(0.0), splat(1e-300)
+    weight, keep, back = splat(omega), splat(fresh), splat(old)
+    moved, cross = zero, zero
+    for i in range(begin, end, WIDTH):
+        here, pace = load(y, i), weight * load(sigma, i)
+        there = larger(here + pace * (load(loads, i) - load(capacity, i)), zero)
+        shift = there - here
+        if check:
+            store(ahead, i, there)
+            moved = moved + shift * shift / larger(pace, tiny)
+            cross = cross + shift * load(moves, i)
+        store(y, i, keep * (there + shift) + back * load(anchor, i))
+    return total(moved), total(cross)
+
+
+@njit(**FAST)
+def gather_prices(price, coupling, g, tariff, here, width):  # type: ignore[no-untyped-def]
+    """What a group pays in each step for all rows above it."""
+    zero = splat(0.0)
+    for i in range(0, width, WIDTH):
+        store(tariff, i, zero)
+    for r in range(coupling.shape[1]):
+        if coupling[g, r] > 0.0:
+            weight = splat(coupling[g, r])
+            for i in range(0, width, WIDTH):
+                store(tariff, i, load(tariff, i) + weight * load(price, here + r * width + i))
+
+
+@njit(**FAST)
+def spread_load(rows, coupling, g, lifted, here, width):  # type: ignore[no-untyped-def]
+    """Add what a group takes in each step to the rows of its circuit."""
+    for r in range(coupling.shape[1]):
+        if coupling[g, r] > 0.0:
+            weight = splat(coupling[g, r])
+            for i in range(0, width, WIDTH):
+                at = here + r * width + i
+                store(rows, at, load(rows, at) + weight * load(lifted, i))
+
+
+@njit(**FAST)
+def clear(values, begin, end):  # type: ignore[no-untyped-def]
+    """Write zeros."""
+    zero = splat(0.0)
+    for i in range(begin, end, WIDTH):
+        store(values, i, zero)
+
+
+@njit(**FAST)
+def pass_up(rows, up, here, per_slot):  # type: ignore[no-untyped-def]
+    """Add the rows of a slot to those of the slot above it."""
+    if up >= 0:
+        for i in range(0, per_slot, WIDTH):
+            at = up * per_slot + i
+            store(rows, at, load(rows, at) + load(rows, here + i))
+
+
+@njit(**FAST)
+def pass_down(price, y, up, here, per_slot):  # type: ignore[no-untyped-def]
+    """The price of a slot: its own and all above."""
+    for i in range(0, per_slot, WIDTH):
+        above = load(price, up * per_slot + i) if up >= 0 else splat(0.0)
+        store(price, here + i, above + load(y, here + i))
+
+
+@njit(**FAST)
+def sweep(cells, cars, tree, state, part, parity, omega, fresh, old, check):  # type: ignore[no-untyped-def]
+    """Move the cars and the unshared circuits of one part; leave its loads at the meetings."""
+    _, rows, width = tree.capacity.shape
+    per_slot, coupling = rows * width, tree.coupling
+    x, anchor, ahead = pointer(state.x), pointer(state.anchor_x), pointer(state.next_x)
+    room, worth = pointer(cells.room), pointer(cells.worth)
+    y, price, loads, moves = (
+        pointer(state.y),
+        pointer(state.price),
+        pointer(state.load),
+        pointer(state.move),
+    )
+    own = state.scratch[part]
+    tariff, lifted, shifted = (
+        pointer(own[:width]),
+        pointer(own[width : 2 * width]),
+        pointer(own[2 * width : 3 * width]),
+    )
+    v, q = pointer(own[3 * width : 4 * width]), pointer(own[4 * width : 5 * width])
+    multiplier_of, bend_of = pointer(state.multiplier), pointer(state.bend)
+    kink, slope, bends = pointer(cars.kink), pointer(cars.slope), cars.kink.shape[1]
+    start, begins, size, tau = (
+        pointer(cars.start),
+        pointer(cars.first),
+        pointer(cars.size),
+        pointer(state.tau),
+    )
+    meeting = pointer(state.meeting)
+    places = tree.meetings * per_slot
+    x_moved, y_moved, crossed = 0.0, 0.0, 0.0
+
+    first, last = tree.part_slots[part], tree.part_slots[part + 1]
+    for s in range(first, last):
+        here = s * per_slot
+        pass_down(price, y, tree.parent[s], here, per_slot)
+        clear(loads, here, here + per_slot)
+        if check:
+            clear(moves, here, here + per_slot)
+    for s in range(last - 1, first - 1, -1):
+        here, up = s * per_slot, tree.parent[s]
+        for g in range(tree.groups[s], tree.groups[s + 1]):
+            gather_prices(price, coupling, g, tariff, here, width)
+            clear(lifted, 0, width)
+            clear(shifted, 0, width)
+            for j in range(tree.cars[g], tree.cars[g + 1]):
+                multiplier, bend, moved = _move_car(
+                    x, anchor, room, worth, ahead, tariff, lifted, shifted, v, q,
+                    start[j], begins[j], size[j], tau[j] / omega,
+                    kink, slope, j * bends, bends, bend_of[j], multiplier_of[j],
+                    fresh, old, check,
+                )  # fmt: skip
+                multiplier_of[j] = multiplier
+                bend_of[j] = bend
+                x_moved += moved
+            spread_load(loads, coupling, g, lifted, here, width)
+            if check:
+                spread_load(moves, coupling, g, shifted, here, width)
+        pass_up(loads, up, here, per_slot)
+        if check:
+            pass_up(moves, up, here, per_slot)
+        if tree.shared[s] >= 0:
+            at = ((parity * len(state.scratch) + part) * 2) * places + tree.shared[s] * per_slot
+            for i in range(0, per_slot, WIDTH):
+                store(meeting, at + i, load(loads, here + i))
+                if check:
+                    store(meeting, at + places + i, load(moves, here + i))
+        else:
+            for r in range(rows):
+                begin = here + r * width
+                moved, cross = _move_rows(
+                    y, pointer(state.anchor_y), pointer(state.next_y),
+                    pointer(state.sigma), pointer(tree.capacity), loads, moves,
+                    begin + tree.low[s], begin + tree.high[s], omega, fresh, old, check,
+                )  # fmt: skip
+                y_moved += moved
+                crossed += cross
+    sums = state.sums[parity, part]
+    sums[0], sums[1], sums[2] = x_moved, y_moved, crossed
+
+
+@njit(**FAST)
+def meet(tree, state, part, parity, omega, fresh, old, check):  # type: ignore[no-untyped-def]
+    """Move this part's copies of the shared circuits by the loads of all parts.
+
+    Every part does the same arithmetic in the same order, so the copies stay equal.
+    """
+    _, rows, width = tree.capacity.shape
+    per_slot = rows * width
+    parts = len(state.scratch)
+    places = tree.meetings * per_slot
+    meeting = pointer(state.meeting)
+    loads, moves = pointer(state.load), pointer(state.move)
+    y_moved, crossed = 0.0, 0.0
+    for s in range(tree.part_slots[part], tree.part_slots[part + 1]):
+        if tree.shared[s] < 0:
+            continue
+        here = s * per_slot
+        for i in range(0, per_slot, WIDTH):
+            carried, shifted = splat(0.0), splat(0.0)
+            for other in range(parts):
+                at = (parity * parts + other) * 2 * places + tree.shared[s] * per_slot + i
+                carried = carried + load(meeting, at)
+                if check:
+                    shifted = shifted + load(meeting, at + places)
+            store(loads, here + i, carried)
+            store(moves, here + i, shifted)
+        for r in range(rows):
+            begin = here + r * width
+            moved, cross = _move_rows(
+                pointer(state.y), pointer(state.anchor_y), pointer(state.next_y),
+                pointer(state.sigma), pointer(tree.capacity), loads, moves,
+                begin + tree.low[s], begin + tree.high[s], omega, fresh, old, check,
+            )  # fmt: skip
+            if tree.counts[s]:
+                y_moved += moved
+                crossed += cross
+    sums = state.sums[parity, part]
+    sums[1] += y_moved
+    sums[2] += crossed
