@@ -139,6 +139,14 @@ def test_an_increase_names_whose_decrease_it_waits_for() -> None:
     )
 
 
+def test_a_charger_never_waits_for_itself() -> None:
+    fading = charger("CP01", target_a=8.0, ordered_a=6.0, reserved_a=(12.0, 12.0, 12.0))
+    snapshot = alone(fading)
+    rest = tuple(c for c in snapshot.chargers if c.id in {"CP01", "CP06", "CP07"})
+    told = why(replace(snapshot, chargers=rest), fading.id)
+    assert told.between == "8 A planned, 6 A in force: the increase is on its way."
+
+
 def test_an_unanswered_order_says_what_is_reserved_until_then() -> None:
     asked = charger("CP01", target_a=8.0, confirmed_a=12.0, reserved_a=(12.0, 12.0, 12.0))
     assert _why(asked).between == (

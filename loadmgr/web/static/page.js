@@ -150,9 +150,11 @@ function drawRow(node, row) {
   const bar = (name) => node.querySelector(`i.${name}`);
   mark(node, "level", row.level);
   say(node.querySelector("th"), row.phase ?? "All");
-  place(bar("building"), 0, row.building / full);
-  place(bar("cars"), row.building / full, cars / full);
-  place(bar("reserved"), (row.building + cars) / full, (row.reserved - cars) / full);
+  // Where a meter sees more than is believed and measured, the difference is the building's.
+  const building = Math.max(row.building, row.used - cars);
+  place(bar("building"), 0, building / full);
+  place(bar("cars"), building / full, cars / full);
+  place(bar("reserved"), (building + cars) / full, (row.reserved - cars) / full);
   place(bar("planned"), (row.building + row.planned) / full);
   place(bar("barred"), row.usable / full, 1 - row.usable / full);
   const unit = row.unit === "W" ? "kW" : "A";
