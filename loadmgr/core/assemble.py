@@ -45,6 +45,7 @@ class Question:
     problem: Problem
     index: Index
     room: Floats  # (K, R) what the claims may share now, above their fallbacks [A or W]
+    calm_room: Floats  # (K, R) the least that was in the last quarter of an hour
 
 
 def assemble(
@@ -77,7 +78,11 @@ def assemble(
         circuits=tuple(circuit.id for circuit in site.circuits),
         starts=starts,
     )
-    return Question(problem=problem, index=index, room=capacity[:, :, 0])
+    calm = np.array([[row.calm_left for row in rows[circuit.id]] for circuit in site.circuits])
+    room = capacity[:, :, 0]
+    return Question(
+        problem=problem, index=index, room=room, calm_room=np.minimum(room, calm - taken)
+    )
 
 
 def _taken(

@@ -25,6 +25,8 @@ from loadmgr.units import NOTHING, PHASES, PerPhase, add, higher, lower, subtrac
 
 HOLD = timedelta(seconds=30)
 BUCKET = timedelta(seconds=5)
+CALM = timedelta(minutes=15)  # a load that switches more slowly than this is no flicker
+CALM_BUCKET = timedelta(minutes=1)
 FRESH = timedelta(seconds=15)
 TRANSITION = timedelta(seconds=15)  # after a raise or a plug-in the car may be anywhere below it
 GOOD_TO_RETURN = 3
@@ -55,7 +57,8 @@ def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
         at=event.at,
         good_in_a_row=1 if lost else known.good_in_a_row + 1,
         building_a=building,
-        peaks=_hold(known.peaks, event.at, building),
+        peaks=_hold(known.peaks, event.at, building, HOLD, BUCKET),
+        calm_peaks=_hold(known.calm_peaks, event.at, building, CALM, CALM_BUCKET),
     )
 
 
@@ -93,11 +96,15 @@ def _car(site: Site, evse: Evse, belief: EvseState, now: datetime) -> tuple[PerP
 
 
 def _hold(
-    peaks: tuple[tuple[datetime, PerPhase], ...], now: datetime, building_a: PerPhase
+    peaks: tuple[tuple[datetime, PerPhase], ...],
+    now: datetime,
+    building_a: PerPhase,
+    hold: timedelta,
+    bucket: timedelta,
 ) -> tuple[tuple[datetime, PerPhase], ...]:
     """The highest estimate of each recent bucket of time, oldest first."""
-    kept = tuple(peak for peak in peaks if now - peak[0] <= HOLD)
-    if kept and now - kept[-1][0] < BUCKET:
+    kept = peaks if not peaks or now - peaks[0][0] <= hold else peaks[1:]
+    if kept and now - kept[-1][0] < bucket:
         start, peak = kept[-1]
         return (*kept[:-1], (start, higher(peak, building_a)))
     return (*kept, (now, building_a))
@@ -106,12 +113,15 @@ def _hold(
 # ── Reading it ────────────────────────────────────────────────────────────────────────────
 
 
-def believed(site: Site, state: State, now: datetime) -> Mapping[CircuitId, PerPhase]:
+def believed(
+    site: Site, state: State, now: datetime, *, calm: bool = False
+) -> Mapping[CircuitId, PerPhase]:
     """What is not steered on each circuit, as the plan has to count with it. [A]
 
     A circuit with a live meter: what was measured. With a lost one: the declared
     worst case. Without one: what was declared for it, and all that its
-    sub-circuits carry.
+    sub-circuits carry. With `calm`, the highest of the last quarter of an hour
+    instead of the last half minute.
     """
     found: dict[CircuitId, PerPhase] = {}
     children: dict[CircuitId, PerPhase] = {}
@@ -122,7 +132,7 @@ def believed(site: Site, state: State, now: datetime) -> Mapping[CircuitId, PerP
         elif is_lost(site.meter[circuit.meter], state, now):
             load = higher(site.meter[circuit.meter].worst_building_a, below)
         else:
-            load = held(state.meters[circuit.meter])
+            load = held(state.meters[circuit.meter], calm=calm)
         found[circuit.id] = load
         if circuit.feeds_from is not None:
             above = children.get(circuit.feeds_from, NOTHING)
@@ -130,10 +140,10 @@ def believed(site: Site, state: State, now: datetime) -> Mapping[CircuitId, PerP
     return found
 
 
-def held(meter: MeterState) -> PerPhase:
-    """The highest estimate of the last half minute. [A]"""
+def held(meter: MeterState, *, calm: bool = False) -> PerPhase:
+    """The highest estimate of the last half minute, or of the last quarter of an hour. [A]"""
     top = NOTHING
-    for _, peak in meter.peaks:
+    for _, peak in meter.calm_peaks if calm else meter.peaks:
         top = higher(top, peak)
     return top
 

@@ -24,6 +24,7 @@ class Row:
     rating: float  # copper or contract, inf where there is none
     usable: float  # less margin, the lowest limit in force applied
     building: float  # of it, taken by what is not steered
+    calm_building: float  # the highest of that in the last quarter of an hour
     limit: Limit | None  # what made it lower than the rating less margin
 
     @property
@@ -35,20 +36,33 @@ class Row:
         """For all cars together. Negative when the building alone is too much."""
         return self.usable - self.building
 
+    @property
+    def calm_left(self) -> float:
+        """What has been left for cars all through the last quarter of an hour."""
+        return self.usable - max(self.building, self.calm_building)
+
 
 def rows(site: Site, state: State, now: datetime) -> Mapping[CircuitId, tuple[Row, ...]]:
     """Every ceiling of every circuit as it stands now, four rows each."""
     load = building.believed(site, state, now)
+    calm = building.believed(site, state, now, calm=True)
     return {
         circuit.id: tuple(
-            _row(site, state, circuit, number, load[circuit.id], now) for number in range(ROWS)
+            _row(site, state, circuit, number, load[circuit.id], calm[circuit.id], now)
+            for number in range(ROWS)
         )
         for circuit in site.circuits
     }
 
 
 def _row(
-    site: Site, state: State, circuit: Circuit, number: int, load_a: PerPhase, now: datetime
+    site: Site,
+    state: State,
+    circuit: Circuit,
+    number: int,
+    load_a: PerPhase,
+    calm_a: PerPhase,
+    now: datetime,
 ) -> Row:
     rating, own = _rating(circuit, number)
     usable, limit = lowest(state, circuit, number, own, now)
@@ -57,7 +71,8 @@ def _row(
         number=number,
         rating=rating,
         usable=usable,
-        building=power_w(load_a, site.voltage_v) if number == POWER else load_a[number],
+        building=load_on(site, load_a, number),
+        calm_building=load_on(site, calm_a, number),
         limit=limit,
     )
 

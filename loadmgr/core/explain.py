@@ -51,7 +51,7 @@ def allocations(
     return found
 
 
-# Of two rungs at the same height, the turn tells the most; else the one that stands first in `Code`.
+# Of two rungs at the same height the turn tells the most, then whichever stands first in `Code`.
 _LOUDER = [Code.WAITING_TURN, *(code for code in Code if code is not Code.WAITING_TURN)]
 
 

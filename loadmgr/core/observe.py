@@ -140,6 +140,7 @@ def _forget_car(belief: EvseState) -> EvseState:
         draws_less_since=None,
         on_since=None,
         off_since=None,
+        stopped_at=None,
         raised_at=None,
     )
 

@@ -51,11 +51,12 @@ def settle(
     [A]; None when the solver failed, and the rule (fair shares, no look ahead)
     decides alone.
     """
-    load, room = _rows(site, claims, question)
+    load = _loads(site, claims)
+    room, calm_room = (np.maximum(r, 0.0).reshape(-1) for r in (question.room, question.calm_room))
     upper, floor, cheap = _bounds(site, claims, planned_a, now)
     least = np.array([max(0.0, c.evse.min_a - c.fallback_a) for c in claims])
     wanted = [i not in cheap and upper[i] >= least[i] for i in range(len(claims))]
-    admission = admit(site, claims, least, wanted, load, room, now)
+    admission = admit(site, claims, least, wanted, load, room, calm_room, now)
     on = np.array(admission.on, dtype=bool)
     share = _share(claims, load, room, upper * on, np.maximum(least, floor) * on, least * on)
     slack = (room - load @ share).reshape(-1, ROWS) if len(claims) else question.room
@@ -79,16 +80,15 @@ def settle(
     )
 
 
-def _rows(site: Site, claims: Sequence[Claim], question: Question) -> tuple[Floats, Floats]:
-    """(m, n) load per ampere and (m,) room of all rows, circuits and rows flattened."""
+def _loads(site: Site, claims: Sequence[Claim]) -> Floats:
+    """(m, n) Load per ampere on all rows, circuits and rows flattened."""
     circuits = len(site.circuits)
     load = np.zeros((circuits, ROWS, len(claims)))
     place = {circuit.id: k for k, circuit in enumerate(site.circuits)}
     for i, claim in enumerate(claims):
         for circuit in site.path[claim.evse.circuit]:
-            load[place[circuit], :, i] = question.problem.coupling[i]
-    room = np.maximum(question.room, 0.0)
-    return load.reshape(circuits * ROWS, -1), room.reshape(-1)
+            load[place[circuit], :, i] = claim.load
+    return load.reshape(circuits * ROWS, -1)
 
 
 def _bounds(

@@ -82,6 +82,7 @@ class EvseState:
     # Turns.
     on_since: datetime | None = None  # allowed to charge since; None: paused or never allowed
     off_since: datetime | None = None
+    stopped_at: datetime | None = None  # last time it was paused, in this session
     raised_at: datetime | None = None
 
     @property
@@ -108,7 +109,8 @@ class MeterState:
     at: datetime | None = None  # when it came; None: never
     good_in_a_row: int = 0
     building_a: PerPhase = NOTHING  # best estimate of what is not steered
-    peaks: tuple[tuple[datetime, PerPhase], ...] = ()  # recent estimates, in buckets of time
+    peaks: tuple[tuple[datetime, PerPhase], ...] = ()  # of the last half minute, in buckets
+    calm_peaks: tuple[tuple[datetime, PerPhase], ...] = ()  # of the last quarter of an hour
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,11 @@ fuse for eight have to take turns. Who is on stays on for a slice of time;
 after that the longest waiting goes first. A car that has waited longer than a
 slice and still finds no room on all its phases gets room held for it, so that
 nobody waits for ever behind smaller cars.
+
+Starting and stopping wears contactors and nerves. A car that was paused within
+the last hour starts again only where its minimum has had room for a quarter of
+an hour, so that a boiler that switches every few minutes does not take cars
+with it; its turn, when it has waited for a slice, comes all the same.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from loadmgr.model import EvseId, Site
 from solver.problem import Floats
 
 ROUNDING = 1e-6
+CALM_FOR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +45,7 @@ def admit(
     wanted: Sequence[bool],
     load: Floats,
     room: Floats,
+    calm_room: Floats,
     now: datetime,
 ) -> Admission:
     """Fill the rows with minimum currents, in the order of turns.
@@ -49,23 +56,27 @@ def admit(
     wanted : per claim, whether it should charge now at all
     load : (m, n) load on each row per ampere
     room : (m,) what the rows have for the claims [A or W]
+    calm_room : (m,) the least they had in the last quarter of an hour [A or W]
     """
     slice_ = timedelta(seconds=site.policy.rotate_every_s)
-    left = room.copy()
+    left, calm_left = room.copy(), calm_room.copy()
     on = [False] * len(claims)
     queue: list[tuple[int, int]] = []
     for i in sorted(range(len(claims)), key=lambda i: _order(site, claims[i], now, slice_)):
         if not wanted[i]:
             continue
         need = load[:, i] * least[i]
-        short = (need > left + ROUNDING) & (need > 0)
+        has = calm_left if _restless(claims[i], now, slice_) else left
+        short = (need > has + ROUNDING) & (need > 0)
         if not short.any():
             on[i] = True
             left -= need
+            calm_left -= need
             continue
         queue.append((i, int(np.flatnonzero(short)[0])))
         if _waited(claims[i], now) > slice_:
             left -= need
+            calm_left -= need
     return Admission(
         on=tuple(on),
         position={claims[i].evse.id: place for place, (i, _) in enumerate(queue, 1)},
@@ -92,6 +103,14 @@ def _order(
 def _waited(claim: Claim, now: datetime) -> timedelta:
     since = claim.belief.off_since
     return timedelta(0) if since is None or claim.belief.on_since is not None else now - since
+
+
+def _restless(claim: Claim, now: datetime, slice_: timedelta) -> bool:
+    """It is off, was on within the last hour, and its turn has not come yet."""
+    belief = claim.belief
+    if belief.on_since is not None or belief.stopped_at is None:
+        return False
+    return now - belief.stopped_at < CALM_FOR and _waited(claim, now) < slice_
 
 
 def _next_swap(on: Sequence[Claim], slice_: timedelta) -> datetime | None:
