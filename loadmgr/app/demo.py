@@ -132,7 +132,8 @@ class _Demo:
         shown = [] if self.wish.headless else [_table(house)]
         with _beside(*shown):
             try:
-                await asyncio.wait_for(until_told_to_stop(), self.wish.lasts_s)
+                async with asyncio.timeout(self.wish.lasts_s):
+                    await until_told_to_stop()
             except TimeoutError:
                 return
 

@@ -59,7 +59,8 @@ class Guarded:
         loop = asyncio.get_running_loop()
         answer = loop.run_in_executor(self._thread, tick, site, state, now, self._solve)
         try:
-            return await asyncio.wait_for(asyncio.shield(answer), SOLVER_MAY_TAKE_S)
+            async with asyncio.timeout(SOLVER_MAY_TAKE_S):
+                return await asyncio.shield(answer)
         except TimeoutError:
             answer.add_done_callback(lambda late: late.cancelled() or late.exception())
             self._thread.shutdown(wait=False, cancel_futures=True)

@@ -160,7 +160,9 @@ class Engine:
             wait = min(wait, SOONEST_S - self.age_s())
         if wait > 0:
             try:
-                await asyncio.wait_for(self._attention.wait(), wait)
+                # Not wait_for: in Python 3.11 it swallows a cancellation that meets the answer.
+                async with asyncio.timeout(wait):
+                    await self._attention.wait()
             except TimeoutError:
                 return
         self._attention.clear()
@@ -224,7 +226,8 @@ class Engine:
 
     async def _execute(self, order: Order) -> None:
         try:
-            outcome = await asyncio.wait_for(self._gateway.execute(order), ANSWER_WITHIN_S)
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                outcome = await self._gateway.execute(order)
         except TimeoutError:
             outcome = Lost(
                 at=self.clock.now(),
