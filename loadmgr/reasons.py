@@ -22,6 +22,7 @@ _FINAL = APART | {Code.WAITING_TURN, Code.TARIFF_WAIT}
 """Reasons after which "and then?" has no answer in amperes."""
 
 
+START_A = 6.0  # IEC 61851-1: with less a car does not charge
 OVER_A, OVER = 1.0, 0.05  # above a limit by more than meters and pilots are off: 1 A and 5 %
 
 
@@ -215,7 +216,12 @@ class Scene:
                 place = f"number {rung.position} of {self._queue}" if rung.position else ""
                 swap = f"next change about {self._clock(rung.until)}" if rung.until else ""
                 when = ", ".join(filter(None, (place, swap)))
-                room = f"{name} has no room for one more car{on}"
+                lasting = split is not None and rung.phase is not None and split.free >= START_A
+                room = (
+                    f"{name} has not had room for one more car{on} for long enough"
+                    if lasting
+                    else f"{name} has no room for one more car{on}"
+                )
                 return f"it waits for its turn{f' ({when})' if when else ''}; {room}"
             case Code.PRIORITY_OF_OTHERS:
                 return f"cars that go first fill {name}{on}"

@@ -70,6 +70,13 @@ def test_who_waits_learns_place_and_time() -> None:
     assert "North has no room for one more car on L1" in said and "16 A" not in said
 
 
+def test_who_waits_though_there_is_room_learns_that_it_must_last() -> None:
+    room = replace(waiting(), cars_a=14.8)
+    said = _said(room, HARDWARE, target_a=0.0, standing=Standing.WAITING)
+    assert "North has not had room for one more car on L1 for long enough" in said
+    assert "free 13 A" in said
+
+
 def test_a_limit_names_who_asked_why_and_until_when() -> None:
     limited = Rung(
         code=Code.EXTERNAL_LIMIT,
