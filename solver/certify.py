@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from solver import compiled
-from solver.problem import Floats, Problem, utility
+from solver.problem import Floats, Problem, Reward, utility
 
 # What counts as a small number beside the largest of its kind: relative errors of a row of
 # 0 A, or of a plan that is worth almost nothing, are taken against this part of the largest.
@@ -53,8 +53,7 @@ def certify(problem: Problem, x: Floats, row_dual: Floats, energy_dual: Floats) 
         Prices of the rows; what is negative counts as 0. With a `Peak`, the price of its row
         holds both its capacity's and the peak's share.
     energy_dual : (n,) array
-        Prices of the energy rows; used where a participant has neither reward nor storage,
-        elsewhere the best one is found here.
+        Prices of the energy rows: a hint only, the best ones are found here.
     """
     shapes = (x.shape, row_dual.shape, energy_dual.shape)
     if shapes != (problem.upper.shape, problem.capacity.shape, problem.energy.shape):
@@ -65,7 +64,7 @@ def certify(problem: Problem, x: Floats, row_dual: Floats, energy_dual: Floats) 
     if not all(np.isfinite(array).all() for array in (x, row_dual, energy_dual)):
         return _worthless("not a number")
     infeasibility, worst = violation(problem, x)
-    bound = dual_bound(problem, row_dual, energy_dual)
+    bound = dual_bound(problem, row_dual)
     return _concluded(problem.worth(x), bound, stakes(problem), infeasibility, worst)
 
 
@@ -84,6 +83,7 @@ def _concluded(
 
 
 NONE: Floats = np.zeros(0)
+NO_REWARD = Reward(width=np.zeros((1, 0)), slope=np.zeros((1, 0)))
 
 
 def _by_compiled(
@@ -183,7 +183,7 @@ def row_prices(problem: Problem, row_dual: Floats) -> Floats:
     return price
 
 
-def dual_bound(problem: Problem, row_dual: Floats, energy_dual: Floats) -> float:
+def dual_bound(problem: Problem, row_dual: Floats) -> float:
     """An upper bound on the worth of every feasible plan, from prices of the rows."""
     y = np.maximum(row_dual, 0.0)
     cost = _cost_of_rows(problem, y)
@@ -191,14 +191,7 @@ def dual_bound(problem: Problem, row_dual: Floats, energy_dual: Floats) -> float
     stored = () if problem.storage is None else problem.storage.participant
     plain = np.ones(problem.n, dtype=bool)
     plain[list(stored)] = False
-    if problem.reward is None:
-        mu = np.where(np.isfinite(problem.energy), np.maximum(energy_dual, 0.0), 0.0)
-        gain = margin - mu[:, None] * problem.step_h
-        earned = np.einsum("it,it->i", np.maximum(gain, 0.0), problem.upper)
-        earned += np.einsum("it,it->i", np.minimum(gain, 0.0), np.maximum(problem.lower, 0.0))
-        earned += mu * np.where(mu > 0, problem.energy, 0.0)
-    else:
-        earned = _fill(problem, margin)
+    earned = _fill(problem, margin)
     total = cost + float(earned[plain].sum())
     for s, i in enumerate(stored):
         total += _run_storage(problem, s, int(i), margin[i])
@@ -235,7 +228,7 @@ def _fill(problem: Problem, margin: Floats) -> Floats:
     The best cells first give a concave worth of e ampere hours; with U it is concave and
     piecewise linear in e, so one of the break points is the maximum.
     """
-    assert problem.reward is not None
+    reward = problem.reward or NO_REWARD
     floor = np.maximum(problem.lower, 0.0)
     base, sure = problem.charge(floor), np.einsum("it,it->i", margin, floor)
     density = margin / problem.step_h
@@ -246,12 +239,12 @@ def _fill(problem: Problem, margin: Floats) -> Floats:
     most = np.minimum(problem.energy - base, end[:, -1])
 
     begin = end - width
-    worth = np.cumsum(density * width, axis=1) + utility(problem.reward, end + base[:, None])
+    worth = np.cumsum(density * width, axis=1) + utility(reward, end + base[:, None])
     best = np.where(end <= most[:, None], worth, -np.inf).max(axis=1)
-    corners = np.cumsum(problem.reward.width, axis=1) - base[:, None]
+    corners = np.cumsum(reward.width, axis=1) - base[:, None]
     for e in (np.zeros(problem.n), most, *np.clip(corners, 0.0, most[:, None]).T):
         taken = np.clip(e[:, None] - begin, 0.0, width)
-        there = (density * taken).sum(axis=1) + utility(problem.reward, (e + base)[:, None])[:, 0]
+        there = (density * taken).sum(axis=1) + utility(reward, (e + base)[:, None])[:, 0]
         best = np.maximum(best, there)
     earned: Floats = best + sure
     return earned

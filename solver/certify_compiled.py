@@ -54,10 +54,10 @@ def fill(
     width: Floats,
     slope: Floats,
     margin: Floats,
-    density: Floats,
 ) -> Any:
     """The best one participant can do at these prices: dearest cells first, down the slopes."""
     earned, charge = 0.0, 0.0
+    density = np.empty(len(step_h))
     for t in range(len(step_h)):
         density[t] = margin[t] / step_h[t]
         floor = max(lower[t], 0.0)
@@ -83,6 +83,49 @@ def fill(
             while room <= 0.0:
                 s += 1
                 room = width[s] if s < len(width) else np.inf
+    return earned
+
+
+@njit(cache=True, nogil=True)
+def at_best_price(
+    step_h: Floats, upper: Floats, lower: Floats, energy: float, hint: float, margin: Floats
+) -> Any:
+    """The best one participant without a reward can do, by the price of its energy.
+
+    Σ u·max(margin − μΔ, 0) + E·μ is convex in μ ≥ 0 with its corners where a cell breaks
+    even; from a hint that is nearly right it is a step or two to the lowest corner.
+    """
+    steps = len(step_h)
+    mu = max(hint, 0.0) if energy < np.inf and hint < np.inf else 0.0
+    for _ in range(8 if energy < np.inf else 0):
+        taken, above, below = 0.0, np.inf, 0.0
+        for t in range(steps):
+            density = margin[t] / step_h[t]
+            if density > mu:
+                taken += upper[t] * step_h[t]
+                above = min(above, density)
+            else:
+                taken += max(lower[t], 0.0) * step_h[t]
+                if density < mu and upper[t] > 0.0:
+                    below = max(below, density)
+        at_corner = 0.0  # what may be taken or not exactly at mu
+        for t in range(steps):
+            if margin[t] / step_h[t] == mu:
+                at_corner += (upper[t] - max(lower[t], 0.0)) * step_h[t]
+        if taken > energy:
+            mu = above
+        elif taken + at_corner < energy and mu > 0.0:
+            mu = below
+        else:
+            break
+    else:
+        if energy < np.inf:
+            nothing = np.empty(0)
+            return fill(step_h, upper, lower, energy, nothing, nothing, margin)
+    earned = mu * energy if mu > 0.0 else 0.0
+    for t in range(steps):
+        gain = margin[t] - mu * step_h[t]
+        earned += gain * (upper[t] if gain > 0.0 else max(lower[t], 0.0))
     return earned
 
 
@@ -131,7 +174,7 @@ def judge(
         largest = max(largest, amps[i])
     hours = step_h.sum()
     heaviest = np.zeros(rows)
-    margin, order_width = np.empty(steps), np.empty(steps)
+    margin = np.empty(steps)
     objective, stakes, worst, kind, where = 0.0, 0.0, 0.0, CELL, 0
 
     for i in range(n):
@@ -166,18 +209,11 @@ def judge(
             if over > worst:
                 worst, kind, where = over, MINIMUM, i
         if slope.shape[1] == 0:
-            mu = max(0.0, energy_dual[i]) if energy[i] < np.inf else 0.0
-            if mu > 0.0:
-                bound += mu * energy[i]
-            for t in range(steps):
-                gain = margin[t] - mu * step_h[t]
-                bound += gain * (upper[i, t] if gain > 0.0 else max(lower[i, t], 0.0))
+            bound += at_best_price(step_h, upper[i], lower[i], energy[i], energy_dual[i], margin)
         else:
             best += slope[i, 0]
             objective += worth_of(width[i], slope[i], charge)
-            bound += fill(
-                step_h, upper[i], lower[i], energy[i], width[i], slope[i], margin, order_width
-            )
+            bound += fill(step_h, upper[i], lower[i], energy[i], width[i], slope[i], margin)
         stakes += min(energy[i], most) * best
 
     for k in range(circuits - 1, -1, -1):

@@ -30,6 +30,9 @@ SIMPLEX_CELLS = 60_000
 SPARE = 0.1
 
 
+# Ties are broken by parts in 10⁷ of a worth; a looser tolerance would not see them.
+TOLERANCE = 1e-10
+
 BASIC = int(highspy.HighsBasisStatus.kBasic)
 LOWER = int(highspy.HighsBasisStatus.kLower)
 NONE: Floats = np.zeros(0)
@@ -39,16 +42,15 @@ STATUSES = {int(status): status for status in highspy.HighsBasisStatus.__members
 class Highs:
     """One model, kept between calls."""
 
-    def __init__(self, threads: int = 1) -> None:
+    def __init__(self, threads: int = 1, tolerance: float = TOLERANCE) -> None:
         self._lp: LinearProgram | None = None
         self._ghosts = 0  # columns beyond those of _lp
         self._highs = highspy.Highs()
         option = self._highs.setOptionValue
         option("output_flag", False)
         option("threads", threads)
-        option("primal_feasibility_tolerance", 1e-9)
-        # Ties are broken by parts in 10⁷; a looser tolerance would not see them.
-        option("dual_feasibility_tolerance", 1e-10)
+        option("primal_feasibility_tolerance", max(tolerance, 1e-9))
+        option("dual_feasibility_tolerance", tolerance)
 
     def solve(
         self,

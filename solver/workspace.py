@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
 from solver import compiled
 from solver.certify import FEASIBLE, Certificate, certify
+from solver.floors import has_floors, without_floors
 from solver.highs import Highs
 from solver.minimum import Bools, Plan, between, switch
 from solver.problem import Floats, Problem
@@ -21,7 +25,13 @@ from solver.ties import decided
 # Who is on now is searched no further when the plan is this near to the relaxed optimum.
 CLOSE = 1e-4
 
-METHODS = ("auto", "highs", "highs-simplex", "highs-ipm", "reference")
+# Up to so many cars the simplex method is the faster one.
+SIMPLEX_CARS = 300
+
+# More threads bring nothing: the structured method works in two halves.
+MOST_THREADS = 2
+
+METHODS = ("auto", *compiled.KERNELS, "highs", "highs-simplex", "highs-ipm", "reference")
 
 
 def solve(
@@ -67,8 +77,9 @@ class _Judged:
 class Workspace:
     """Models and buffers that live from tick to tick."""
 
-    def __init__(self, threads: int = 1) -> None:
-        self.threads = threads
+    def __init__(self, threads: int | None = None) -> None:
+        self.threads = threads or min(MOST_THREADS, len(os.sched_getaffinity(0)))
+        self._warm: dict[str, Any] = {}
         self._highs: Highs | None = None
         compiled.prepare()
 
@@ -113,7 +124,7 @@ class Workspace:
             if clock.late():
                 break
             try:
-                raw = attempt(clock)
+                raw = attempt(tol, clock)
             except Exception:  # whatever goes wrong in a method, the next one answers
                 failed.append(name)
                 continue
@@ -128,21 +139,60 @@ class Workspace:
 
     def _attempts(
         self, problem: Problem, method: str
-    ) -> Iterator[tuple[str, Callable[[_Clock], Raw]]]:
-        value = decided(problem)
+    ) -> Iterator[tuple[str, Callable[[float, _Clock], Raw]]]:
         if method == "reference":
-            yield "reference", lambda clock: _reference(problem, clock)
+            yield "reference", partial(_reference, problem)
+        for name in self._structured(problem, method):
+            yield name, partial(self._with_kernel, name, problem)
         solver = method.removeprefix("highs-") if method.startswith("highs-") else None
-        yield "highs", lambda clock: self._with_highs(problem, value, clock, solver)
-        # Equals may be worth more than the tolerance where worths differ by many decades.
-        yield "highs", lambda clock: self._with_highs(problem, problem.value, clock, solver)
+        yield "highs", partial(self._with_highs, problem, decided, solver)
+        # With worths of many decades, what decides between equals may cost more than tol.
+        yield "highs", partial(self._with_highs, problem, _undecided, solver)
+
+    def _structured(self, problem: Problem, method: str) -> Iterator[str]:
+        """The compiled methods to try, in their order; none that would have to be waited for."""
+        if method in compiled.KERNELS:
+            compiled.wait()
+            names: tuple[str, ...] = (method,)
+        elif method == "auto":
+            names = ("simplex", "pdhg") if problem.n <= SIMPLEX_CARS else ("pdhg", "simplex")
+        else:
+            names = ()
+        for name in names:
+            kernel = compiled.kernel(name)
+            if kernel is not None and kernel.supports(problem):
+                yield name
+
+    def _with_kernel(self, name: str, problem: Problem, tol: float, clock: _Clock) -> Raw:
+        kernel = compiled.kernel(name)
+        assert kernel is not None
+        floors = has_floors(problem)
+        found = kernel.solve_kernel(
+            without_floors(problem) if floors else problem,
+            warm=self._warm.get(name),
+            tol=tol,
+            deadline_s=clock.left(),
+            threads=self.threads,
+        )
+        self._warm[name] = found.warm
+        return Raw(
+            x=found.x + np.maximum(problem.lower, 0.0) if floors else found.x,
+            row_dual=found.row_dual,
+            energy_dual=found.energy_dual,
+            optimal=found.converged,
+        )
 
     def _with_highs(
-        self, problem: Problem, value: Floats, clock: _Clock, solver: str | None
+        self,
+        problem: Problem,
+        worths: Callable[[Problem], Floats],
+        solver: str | None,
+        tol: float,
+        clock: _Clock,
     ) -> Raw:
         if self._highs is None:
             self._highs = Highs(self.threads)
-        return self._highs.solve(problem, value, deadline_s=clock.left(), solver=solver)
+        return self._highs.solve(problem, worths(problem), deadline_s=clock.left(), solver=solver)
 
     def _rule(self, problem: Problem, best: _Judged | None) -> Raw:
         """A feasible plan; prices of a failed method still bound what is lost."""
@@ -204,6 +254,10 @@ def _snapped(problem: Problem, x: Floats) -> Floats:
     return x
 
 
+def _undecided(problem: Problem) -> Floats:
+    return problem.value
+
+
 def _shed(problem: Problem, x: Floats) -> Floats:
     """Nobody between 0 and the minimum: whoever is, waits. Less for one is safe for all."""
     x = x.copy()
@@ -245,7 +299,7 @@ def _named_after(judged: _Judged, failed: list[str]) -> _Judged:
     return replace(judged, method=f"{judged.method} after {others[0]}") if others else judged
 
 
-def _reference(problem: Problem, clock: _Clock) -> Raw:
+def _reference(problem: Problem, tol: float, clock: _Clock) -> Raw:
     from solver.reference import solve_reference
 
     return solve_reference(problem, deadline_s=clock.left())
