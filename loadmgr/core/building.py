@@ -34,10 +34,12 @@ ABSURD = 20.0  # times the rating: no fuse would let that through
 
 
 def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
-    """The meter's state after one sample; a sample that cannot be true counts as silence."""
+    """The meter's state after one sample; one that cannot be true, or is old, counts as silence."""
     known = state.meters[event.meter]
     meter = site.meter[event.meter]
     circuit = site.circuit[meter.circuit]
+    if event.sampled_at is not None and event.sampled_at == known.sampled_at:
+        return known  # told again is not measured again
     if not _plausible(event.current_a, circuit.rating_a):
         back = known.good_in_a_row >= GOOD_TO_RETURN
         return known if back else replace(known, good_in_a_row=0)
@@ -55,6 +57,7 @@ def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
     return MeterState(
         current_a=event.current_a,
         at=event.at,
+        sampled_at=event.sampled_at,
         good_in_a_row=1 if lost else known.good_in_a_row + 1,
         building_a=building,
         peaks=_hold(known.peaks, event.at, building, HOLD, BUCKET),

@@ -107,6 +107,7 @@ class MeterState:
 
     current_a: PerPhase = NOTHING  # the last good sample
     at: datetime | None = None  # when it came; None: never
+    sampled_at: datetime | None = None  # by the meter's own clock, where it has one
     good_in_a_row: int = 0
     building_a: PerPhase = NOTHING  # best estimate of what is not steered
     peaks: tuple[tuple[datetime, PerPhase], ...] = ()  # of the last half minute, in buckets
