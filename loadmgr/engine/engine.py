@@ -128,7 +128,9 @@ class Engine:
         state = _for_site(self.site, state)
         for event in events:
             state = self._observe(self.site, state, event)
-        self.state = self._observe(self.site, state, Restarted(at=self.clock.now()))
+        restarted = Restarted(at=self.clock.now())
+        self.state = self._observe(self.site, state, restarted)
+        self._scribe.note(restarted)
         self._scribe.checkpoint(self.state)
 
     def shorten_journal(self) -> None:

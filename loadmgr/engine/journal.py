@@ -14,6 +14,7 @@ from loadmgr.events import (
     Lost,
     NeedsChanged,
     Refused,
+    Restarted,
     Sent,
     SessionEnded,
     SessionStarted,
@@ -35,6 +36,7 @@ KEPT = (
     Confirmed,
     Refused,
     Lost,
+    Restarted,  # connections are numbered anew from there on
 )
 """Events a restart has to know of. Readings and statuses come again by themselves."""
 
