@@ -174,7 +174,7 @@ class Talk:
     ) -> None:
         """A reading; one number stands for all three terminals."""
         known = self.of(evse).connection or 0
-        three = terminal_a * 3 if len(terminal_a) == 1 else (*terminal_a, 0.0, 0.0)[:3]
+        three = terminal_a * 3 if len(terminal_a) == 1 else terminal_a
         self.hears(
             EvseMeasured(
                 at=self.now,

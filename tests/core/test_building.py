@@ -1,0 +1,247 @@
+"""The building's load is what the meter shows less what the cars are known to draw."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from loadmgr.core import building
+from loadmgr.core.building import BUCKET, HOLD, believed
+from loadmgr.model import CircuitId, Meter, MeterId
+from tests.core.talk import MAIN, Talk, bay, fuse, metered, site_of
+
+
+def load(talk: Talk, circuit: str = "main") -> tuple[float, float, float]:
+    return believed(talk.site, talk.state, talk.now)[CircuitId(circuit)]
+
+
+def lost(talk: Talk) -> bool:
+    return bool(building.lost(talk.site, talk.state, talk.now))
+
+
+def quiet(current_a: float = 10.0, **more: object) -> Talk:
+    """A building that has drawn the same for a while, and an idle charger."""
+    talk = Talk(metered(bay("A"), **more))  # type: ignore[arg-type]
+    talk.ready("A")
+    talk.building(current_a)
+    return talk
+
+
+def charging(car_a: float, building_a: float) -> Talk:
+    """A car that has drawn the same for a while, and the meter shows both."""
+    talk = quiet(building_a)
+    talk.holds("A", car_a)
+    for second in range(40):
+        if second % 5 == 0:
+            talk.draws("A", car_a)
+        talk.after(1).meter(building_a + car_a)
+    return talk
+
+
+# ── Which load is believed ────────────────────────────────────────────────────────────────
+
+
+def test_a_meter_nobody_heard_of_stands_for_the_declared_worst_case():
+    assert load(Talk(metered(worst_a=50.0))) == (50.0, 50.0, 50.0)
+
+
+def test_a_meter_is_believed_from_its_third_good_sample_on():
+    talk = Talk(metered())
+    for _ in range(2):
+        talk.after(1).meter(10.0)
+        assert lost(talk)
+    talk.after(1).meter(10.0, 11.0, 12.0)
+    assert not lost(talk)
+    assert load(talk) == (10.0, 11.0, 12.0)
+
+
+def test_a_meter_without_cars_is_the_building():
+    assert load(quiet(10.0)) == (10.0, 10.0, 10.0)
+
+
+def test_a_silent_meter_stands_for_the_declared_worst_case_from_its_deadline_on():
+    talk = quiet(10.0)
+    assert not lost(talk.after(15.0))
+    assert lost(talk.after(0.1))
+    assert load(talk) == (50.0, 50.0, 50.0)
+
+
+def test_a_meter_that_comes_back_has_to_be_good_three_times():
+    talk = quiet(10.0)
+    talk.after(60).meter(9.0)
+    assert lost(talk)
+    talk.after(1).meter(9.0)
+    talk.after(1).meter(9.0)
+    assert not lost(talk)
+
+
+@pytest.mark.parametrize("nonsense", [math.nan, math.inf, -math.inf, 63.0 * 1000, -63.0 * 21])
+def test_a_sample_that_cannot_be_true_counts_as_silence(nonsense: float):
+    talk = quiet(10.0)
+    for _ in range(16):
+        talk.after(1).meter(nonsense)
+    assert lost(talk)
+    assert load(talk) == (50.0, 50.0, 50.0)
+
+
+@pytest.mark.parametrize("nonsense", [math.nan, 63.0 * 1000])
+def test_one_absurd_sample_among_good_ones_does_no_harm(nonsense: float):
+    talk = quiet(10.0)
+    talk.after(1).meter(nonsense)
+    talk.after(1).meter(10.0)
+    assert not lost(talk)
+    assert load(talk) == (10.0, 10.0, 10.0)
+
+
+def test_absurd_samples_between_the_first_good_ones_start_the_count_again():
+    talk = Talk(metered())
+    for value in (10.0, 10.0, math.nan, 10.0, 10.0):
+        talk.after(1).meter(value)
+    assert lost(talk)
+
+
+def test_a_sample_that_repeats_its_stamp_is_no_news():
+    talk = Talk(metered())
+    stamp = talk.now
+    for _ in range(30):
+        talk.after(1).meter(10.0, sampled_at=stamp)
+    assert lost(talk), "a meter that is stuck says nothing"
+
+
+def test_a_building_that_feeds_in_counts_as_nothing():
+    assert load(quiet(-8.0)) == (0.0, 0.0, 0.0)
+
+
+def test_an_unmetered_circuit_carries_what_was_declared_and_all_that_is_below():
+    talk = Talk(
+        site_of(
+            circuits=(
+                fuse("main", 63.0, building_a=(5.0, 6.0, 7.0)),
+                fuse("north", 32.0, building_a=(3.0, 0.0, 1.0)),
+                fuse("south", 32.0, building_a=(2.0, 2.0, 2.0)),
+                fuse("attic", 16.0, feeds_from="south", building_a=(1.0, 1.0, 1.0)),
+            )
+        )
+    )
+    assert load(talk, "south") == (3.0, 3.0, 3.0)
+    assert load(talk) == (11.0, 9.0, 11.0)
+
+
+def test_a_lost_meter_above_counts_at_least_what_its_sub_circuits_carry():
+    site = site_of(
+        circuits=(
+            fuse("main", 63.0, meter=MeterId("grid")),
+            fuse("north", 63.0, building_a=(45.0, 3.0, 3.0)),
+        ),
+        meters=(Meter(id=MeterId("grid"), circuit=MAIN, worst_building_a=(20.0,) * 3),),
+    )
+    assert load(Talk(site)) == (45.0, 20.0, 20.0)
+
+
+# ── Cars and building apart ───────────────────────────────────────────────────────────────
+
+
+def test_a_car_that_charges_steadily_is_taken_out_of_the_meter():
+    assert load(charging(16.0, 10.0)) == pytest.approx((10.0, 10.0, 10.0))
+
+
+def test_a_car_that_ramps_up_is_not_mistaken_for_the_building():
+    talk = charging(6.0, 10.0)
+    talk.holds("A", 26.0)
+    for second in range(1, 13):
+        talk.after(1)
+        car_a = min(26.0, 6.0 + 2.0 * second)
+        if second % 5 == 0:
+            talk.draws("A", car_a)
+        talk.meter(10.0 + car_a)
+        assert max(load(talk)) <= 10.0 + 1e-6, f"after {second} s"
+
+
+def test_a_car_that_drops_by_itself_is_not_mistaken_for_a_falling_building():
+    talk = charging(26.0, 10.0)
+    for _ in range(5):
+        talk.after(1).meter(10.0 + 6.0)  # it draws 6 A already, and has not said so yet
+        assert load(talk) == pytest.approx((10.0, 10.0, 10.0))
+    talk.draws("A", 6.0)
+    for _ in range(40):
+        talk.after(1).meter(16.0)
+        talk.draws("A", 6.0)
+    assert load(talk) == pytest.approx((10.0, 10.0, 10.0))
+
+
+def test_a_building_that_rises_is_seen_in_the_same_sample():
+    talk = charging(16.0, 10.0)
+    talk.after(1).meter(30.0 + 16.0)
+    assert load(talk) == pytest.approx((30.0, 30.0, 30.0))
+
+
+def test_a_building_that_rises_while_a_car_may_ramp_is_seen_as_far_as_the_car_cannot_explain_it():
+    talk = charging(6.0, 10.0)
+    talk.holds("A", 16.0)
+    talk.after(1).meter(10.0 + 40.0)
+    assert min(load(talk)) >= 50.0 - 16.0 - 1e-6
+
+
+def test_a_phase_over_its_limit_gets_no_benefit_of_the_doubt():
+    talk = charging(6.0, 10.0)
+    talk.holds("A", 32.0)
+    talk.after(1).meter(10.0 + 60.0)
+    assert min(load(talk)) >= 70.0 - 6.0 - 1e-6, "all of it but what the car is known to draw"
+
+
+def test_a_building_that_falls_is_believed_once_it_has_stayed_down():
+    talk = quiet(30.0)
+    held = (HOLD - BUCKET).total_seconds()
+    for _ in range(int(held)):
+        talk.after(1).meter(10.0)
+        assert load(talk)[0] == 30.0
+    for _ in range(11):
+        talk.after(1).meter(10.0)
+    assert load(talk) == (10.0, 10.0, 10.0)
+
+
+def test_a_car_that_nobody_hears_of_belongs_to_the_building():
+    talk = quiet(10.0)
+    talk.drops("A")
+    for _ in range(40):
+        talk.after(1).meter(30.0)
+    assert load(talk) == (30.0, 30.0, 30.0)
+
+
+def test_a_charger_that_reports_power_only_is_never_credited_with_more_than_it_must_draw():
+    talk = quiet(10.0)
+    talk.holds("A", 16.0)
+    for second in range(60):
+        if second % 5 == 0:
+            talk.draws("A", power_w=3 * 230 * 16.0)
+        talk.after(1).meter(26.0)
+    assert min(load(talk)) >= 10.0
+
+
+def test_readings_on_rotated_wiring_are_taken_from_the_right_phase():
+    from tests.core.talk import L1, L2, L3
+
+    talk = Talk(metered(bay("A", "main", L2, L3, L1)))
+    talk.ready("A")
+    talk.building(10.0)
+    talk.holds("A", 16.0)
+    for second in range(60):
+        if second % 5 == 0:
+            talk.draws("A", 16.0, 0.0, 0.0)
+        talk.after(1).meter(10.0, 26.0, 10.0)
+    assert load(talk) == pytest.approx((10.0, 10.0, 10.0))
+
+
+def test_a_sample_of_a_meter_the_site_does_not_have_changes_nothing():
+    talk = quiet(10.0)
+    before = talk.state
+    talk.meter(99.0, meter="cellar")
+    assert talk.state == before
+
+
+def test_a_restart_makes_every_meter_prove_itself_again():
+    talk = quiet(10.0)
+    talk.restarts()
+    assert lost(talk)
+    assert load(talk) == (50.0, 50.0, 50.0)

@@ -1,0 +1,457 @@
+"""Whatever fails, in whatever order: the ledger is above the truth, and no order overloads a row.
+
+A state machine whose rules are the faults. Two invariants stand at every instant:
+
+1.  What the stations could lawfully draw, by the profiles they truly hold, is at most what the
+    ledger says, on every circuit and phase.
+2.  No order creates or enlarges an excess of building and ledger over what a row may carry.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, cast
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from loadmgr.core import envelope
+from loadmgr.core.dispatch import due
+from loadmgr.core.ledger import per_circuit, worst_case
+from loadmgr.core.state import unseen
+from loadmgr.engine.engine import Engine
+from loadmgr.engine.journal import KEPT
+from loadmgr.events import (
+    Confirmed,
+    Event,
+    Lost,
+    Order,
+    ReadFallback,
+    Refused,
+    Restarted,
+    Sent,
+    SessionEnded,
+    SessionStarted,
+    SetFallback,
+    SetLimit,
+    StationBooted,
+    StationConnected,
+    StationDisconnected,
+    StopTransaction,
+)
+from loadmgr.model import Evse, EvseId, Offline, Session, Site, StationId, Wiring
+from loadmgr.units import PHASES, PerPhase, add
+from tests.core.stations import LATE, REACTION, Held, Limit, Outlet
+from tests.core.talk import L1, L2, L3, NOON, Talk, bay, fuse, metered, site_of
+
+ANSWER_WITHIN = timedelta(seconds=15)
+MOMENT = timedelta(microseconds=1)
+_TELLS_OF_A_BOOT = (StationConnected, StationBooted)
+
+
+def sites() -> st.SearchStrategy[Site]:
+    """Small ones on which everything binds."""
+    nested = site_of(
+        bay("A", "north", L1, L2, L3, max_a=16.0),
+        bay("B", "north", L2, L3, L1),
+        bay("C", "north", L1),
+        bay("D", "main", wiring=Wiring((L1,), known=False), max_a=20.0),
+        bay("E", "main", station="D", number=2, max_a=20.0),
+        circuits=(fuse("main", 40.0, margin_a=2.0), fuse("north", 25.0, building_a=(3.0,) * 3)),
+    )
+    contract = metered(
+        bay("A"), bay("B"), bay("C", "main", L3), main={"max_power_w": 20_000.0, "margin_a": 3.0}
+    )
+    offline = Offline(fallback_a=6.0)
+    return st.sampled_from([nested, replace(nested, offline=offline), contract])
+
+
+class Faults(RuleBasedStateMachine):
+    """Engine and stations, and a network between them that loses, delays and repeats."""
+
+    # ── The start ──
+
+    @initialize(site=sites())
+    def build(self, site: Site) -> None:
+        self.talk = Talk(site)
+        self.outlets = {evse.id: Outlet(evse.max_a, [Held(NOON)]) for evse in site.evses}
+        self.links: dict[StationId, int | None] = {station: None for station in site.stations}
+        self.connections = 0
+        self.transactions = 0
+        self.under_way: dict[StationId, deque[Order]] = defaultdict(deque)
+        self.answers: dict[StationId, deque[Event]] = defaultdict(deque)
+        self.untold: dict[EvseId, deque[Event]] = defaultdict(deque)
+        self.sent_at: dict[int, Any] = {}
+        self.written: list[Event] = []
+        self.noted: list[Event] = []
+        self.building: PerPhase = (0.0, 0.0, 0.0)
+
+    def hears(self, event: Event) -> None:
+        self.talk.hears(event)
+        if isinstance(event, KEPT):
+            self.noted.append(event)
+
+    def flush(self) -> None:
+        self.written += self.noted
+        self.noted.clear()
+
+    def some_evse(self, number: int) -> Evse:
+        return self.talk.site.evses[number % len(self.talk.site.evses)]
+
+    def some_station(self, number: int) -> StationId:
+        stations = list(self.talk.site.stations)
+        return stations[number % len(stations)]
+
+    # ── We decide ──
+
+    @rule(journal_works=st.sampled_from([True, True, True, False]))
+    def tick(self, journal_works: bool) -> None:
+        talk = self.talk
+        orders = due(talk.site, talk.state, talk.plan(), talk.now, raises=journal_works)
+        stations = [talk.site.evse[order.evse].station for order in orders]
+        assert len(set(stations)) == len(stations), "one open CALL per station"
+        for order in orders:
+            before = talk.state
+            entries = worst_case(talk.site, before, talk.now)
+            over = self.excess()
+            self.hears(Sent(at=talk.now, order=order))
+            for row, amount in self.excess().items():
+                assert amount <= over.get(row, 0.0) + 1e-6, f"{order} overloads {row}"
+            if not journal_works:
+                assert worst_case(talk.site, talk.state, talk.now) == entries
+            if isinstance(order, SetLimit):
+                assert order.current_a == 0 or order.current_a >= 6.0, "nothing between 0 and 6 A"
+            # The engine's own rule of what waits for the disk.
+            if not Engine._lowers(cast(Any, None), before, order):
+                self.flush()
+            self.sent_at[order.serial] = talk.now
+            self.under_way[talk.site.evse[order.evse].station].append(order)
+
+    def excess(self) -> Any:
+        talk = self.talk
+        rows = envelope.rows(talk.site, talk.state, talk.now)
+        return envelope.excess(talk.site, rows, worst_case(talk.site, talk.state, talk.now))
+
+    # ── The stations act, and answer ──
+
+    @rule(number=st.integers(0, 4), manner=st.sampled_from(["takes", "takes", "refuses", "loses"]))
+    def deliver(self, number: int, manner: str) -> None:
+        """The next order reaches its station; `loses`: it took a wrong turn on the way."""
+        station = self.some_station(number)
+        if not self.under_way[station]:
+            return
+        order = self.under_way[station].popleft()
+        if manner == "loses" or order.connection != self.links[station]:
+            return
+        kind, told_a = self.act(order, manner)
+        more: dict[str, Any] = {"current_a": told_a} if kind is Confirmed else {}
+        self.answers[station].append(
+            kind(
+                at=self.talk.now,
+                serial=order.serial,
+                evse=order.evse,
+                connection=order.connection,
+                **more,
+            )
+        )
+
+    def act(self, order: Order, manner: str) -> tuple[Any, float | None]:
+        outlet, now = self.outlets[order.evse], self.talk.now
+        held = outlet.held
+        if manner == "refuses" or held.dark:
+            return Refused, None
+        match order:
+            case SetLimit():
+                if held.transaction != order.transaction_id:
+                    return Refused, None
+                ends_at = self.sent_at[order.serial] + timedelta(seconds=order.lasts_s) + LATE
+                limit = Limit(order.current_a, ends_at, order.transaction_id)
+                outlet.becomes(now, limit=limit)
+            case SetFallback() if manner != "forgets":
+                outlet.becomes(now, default_a=order.current_a)
+            case ReadFallback():
+                return Confirmed, outlet.max_a if held.default_a is None else held.default_a
+            case StopTransaction():
+                self.end(order.evse)
+        return Confirmed, None
+
+    @rule(number=st.integers(0, 4))
+    def accept_a_fallback_and_forget_it(self, number: int) -> None:
+        station = self.some_station(number)
+        if self.under_way[station] and isinstance(self.under_way[station][0], SetFallback):
+            self.deliver(number, "forgets")
+
+    @rule(number=st.integers(0, 4), times=st.sampled_from([1, 1, 2]))
+    def answer(self, number: int, times: int) -> None:
+        station = self.some_station(number)
+        if not self.answers[station]:
+            return
+        said = replace(cast(Any, self.answers[station].popleft()), at=self.talk.now)
+        before = worst_case(self.talk.site, self.talk.state, self.talk.now)
+        for _ in range(times):
+            self.hears(said)
+        after = worst_case(self.talk.site, self.talk.state, self.talk.now)
+        if getattr(said, "current_a", None) is None:
+            asked = isinstance(said, Confirmed)  # "I cannot say" to a read-back takes proof away
+            fell = all(max(after[e]) <= max(before[e]) + 1e-9 for e in before if e != said.evse)
+            assert fell and (
+                asked or after == before or max(after[said.evse]) < max(before[said.evse])
+            )
+
+    @rule(number=st.integers(0, 4))
+    def answer_on_a_wrong_connection(self, number: int) -> None:
+        station = self.some_station(number)
+        if self.answers[station]:
+            said = cast(Any, self.answers[station][0])
+            before = worst_case(self.talk.site, self.talk.state, self.talk.now)
+            self.hears(replace(said, at=self.talk.now, connection=said.connection + 1000))
+            after = worst_case(self.talk.site, self.talk.state, self.talk.now)
+            assert all(after[e] >= before[e] for e in before), "lowered by a stranger"
+
+    @rule(number=st.integers(0, 4))
+    def lose_patience(self, number: int) -> None:
+        """No answer in time. The order may still arrive."""
+        for evse in self.talk.site.stations[self.some_station(number)]:
+            self.give_up(evse.id)
+
+    def give_up(self, evse: EvseId) -> None:
+        order = self.talk.state.evses[evse].in_flight
+        if order is not None:
+            self.hears(
+                Lost(at=self.talk.now, serial=order.serial, evse=evse, connection=order.connection)
+            )
+
+    # ── Links ──
+
+    @rule(number=st.integers(0, 4), booted=st.booleans(), noticed=st.booleans())
+    def connect(self, number: int, booted: bool, noticed: bool) -> None:
+        station = self.some_station(number)
+        self.drop(number, noticed)
+        self.connections += 1
+        self.links[station] = self.connections
+        for evse in self.talk.site.stations[station]:
+            outlet = self.outlets[evse.id]
+            was_dark = outlet.held.dark
+            if booted or was_dark:
+                outlet.becomes(self.talk.now, limit=None, dark=False)
+                booted = True
+        at, connection = self.talk.now, self.connections
+        self.hears(
+            StationConnected(at=at, station=station, connection=connection, protocol="ocpp1.6")
+        )
+        if booted:
+            self.hears(StationBooted(at=at, station=station, connection=connection))
+
+    @rule(number=st.integers(0, 4), noticed=st.booleans())
+    def drop(self, number: int, noticed: bool) -> None:
+        station = self.some_station(number)
+        connection = self.links[station]
+        self.links[station] = None
+        self.under_way[station].clear()
+        if noticed and connection is not None:
+            self.hears(
+                StationDisconnected(at=self.talk.now, station=station, connection=connection)
+            )
+
+    @rule(number=st.integers(0, 4), noticed=st.booleans(), keeps_default=st.booleans())
+    def lose_power(self, number: int, noticed: bool, keeps_default: bool) -> None:
+        """What forgets its default profile stays dark until it has said that it booted."""
+        self.drop(number, noticed)
+        for evse in self.talk.site.stations[self.some_station(number)]:
+            outlet = self.outlets[evse.id]
+            default_a = outlet.held.default_a if keeps_default else None
+            outlet.becomes(self.talk.now, limit=None, default_a=default_a, dark=True)
+
+    # ── Cars ──
+
+    @rule(number=st.integers(0, 4))
+    def plug_in(self, number: int) -> None:
+        evse = self.some_evse(number)
+        if self.outlets[evse.id].held.transaction is not None:
+            return
+        self.transactions += 1
+        transaction = str(self.transactions)
+        self.outlets[evse.id].becomes(self.talk.now, transaction=transaction)
+        session = Session(evse=evse.id, transaction_id=transaction, started_at=self.talk.now)
+        self.untold[evse.id].append(SessionStarted(at=self.talk.now, session=session))
+
+    @rule(number=st.integers(0, 4))
+    def leave(self, number: int) -> None:
+        self.end(self.some_evse(number).id)
+
+    def end(self, evse: EvseId) -> None:
+        transaction = self.outlets[evse].held.transaction
+        if transaction is not None:
+            self.outlets[evse].becomes(self.talk.now, transaction=None, limit=None)
+            self.untold[evse].append(
+                SessionEnded(at=self.talk.now, evse=evse, transaction_id=transaction)
+            )
+
+    @rule(number=st.integers(0, 4))
+    def tell_of_the_car(self, number: int) -> None:
+        evse = self.some_evse(number)
+        while self.links[evse.station] is not None and self.untold[evse.id]:
+            said = cast(Any, self.untold[evse.id].popleft())
+            self.hears(replace(said, at=self.talk.now))
+
+    @rule(number=st.integers(0, 4), share=st.floats(0, 1), phases=st.integers(1, 3))
+    def measure(self, number: int, share: float, phases: int) -> None:
+        evse = self.some_evse(number)
+        connection = self.links[evse.station]
+        if connection is None:
+            return
+        drawn = self.outlets[evse.id].lawful_a(self.talk.now) * share
+        used = min(phases, len(evse.wiring.terminals))
+        terminals = (drawn,) * used + (0.0,) * (3 - used)
+        self.talk.draws(evse.id, *terminals, connection=connection)
+        quarantine = self.talk.of(evse.id).quarantine
+        assert quarantine is None, f"{evse.id} obeys, and is said to disobey: {quarantine}"
+
+    # ── The building and the utility ──
+
+    @precondition(lambda self: self.talk.site.meters)
+    @rule(current_a=st.floats(0, 45), seconds=st.integers(1, 8))
+    def read_the_meter(self, current_a: float, seconds: int) -> None:
+        for _ in range(seconds):
+            self.wait(1)
+            self.talk.meter(current_a)
+
+    @precondition(lambda self: self.talk.site.meters)
+    @rule()
+    def read_nonsense(self) -> None:
+        self.talk.meter(float("nan"))
+
+    @rule(current_a=st.sampled_from([0.0, 8.0, 20.0]), lasts=st.sampled_from([None, 30.0]))
+    def limit(self, current_a: float, lasts: float | None) -> None:
+        self.talk.limits(current_a, lasts=lasts)
+
+    @rule()
+    def release(self) -> None:
+        self.talk.releases()
+
+    # ── Time, and death ──
+
+    @rule(seconds=st.sampled_from([1, 3, 5, 11, 13, 14, 29, 31, 60, 150, 299, 330, 400]))
+    def wait(self, seconds: float) -> None:
+        """All instants at which anything turns are looked at on the way."""
+        end = self.talk.now + timedelta(seconds=seconds)
+        turns = {turn for outlet in self.outlets.values() for turn in outlet.turns()}
+        for belief in self.talk.state.evses.values():
+            turns |= {grant.ends_at for grant in belief.standing}
+            turns |= {fading.until for fading in belief.fading}
+        instants = {turn + step for turn in turns for step in (-MOMENT, timedelta(0), MOMENT)}
+        for instant in sorted(i for i in instants if self.talk.now < i < end):
+            self.talk.now = instant
+            self.the_truth_is_below_the_ledger()
+        self.talk.now = end
+        for evse, belief in self.talk.state.evses.items():
+            order = belief.in_flight
+            if order is not None and end - self.sent_at[order.serial] > ANSWER_WITHIN:
+                self.give_up(evse)
+
+    @rule(forgets=st.integers(0, 3), away=st.sampled_from([0, 5, 60, 1000]))
+    def kill_us(self, forgets: int, away: float) -> None:
+        """Die, lose the last notes that no raise waited for, and come back.
+
+        Assumed: a boot is written down before we die. A station that forgets its default over a
+        power cut, and whose boot was the note that got lost, would be believed to hold it still.
+        """
+        last = max(0, len(self.noted) - forgets)
+        lost = [note for note in self.noted[last:] if not isinstance(note, _TELLS_OF_A_BOOT)]
+        self.noted = [note for note in self.noted if note not in lost]
+        self.flush()
+        for number in range(len(self.talk.site.stations)):
+            self.drop(number, noticed=False)
+        state = unseen(self.talk.site)
+        self.talk.state = replace(state, limits=self.talk.state.limits)
+        self.talk.hears(*self.written)
+        self.noted.clear()
+        self.answers.clear()
+        self.connections = 0
+        end = self.talk.now + timedelta(seconds=away)
+        while self.talk.now < end:
+            self.talk.now += timedelta(seconds=5)
+        self.hears(Restarted(at=self.talk.now))
+
+    @rule(rounds=st.integers(1, 6))
+    def all_goes_well_for_a_while(self, rounds: int) -> None:
+        for _ in range(rounds):
+            for number, station in enumerate(self.talk.site.stations):
+                if self.links[station] is None:
+                    self.connect(number, False, True)
+            for number in range(len(self.talk.site.evses)):
+                self.tell_of_the_car(number)
+            self.tick(True)
+            for number in range(len(self.talk.site.stations)):
+                while self.under_way[self.some_station(number)]:
+                    self.deliver(number, "takes")
+                while self.answers[self.some_station(number)]:
+                    self.answer(number, 1)
+            self.wait(5)
+            for number in range(len(self.talk.site.evses)):
+                self.measure(number, 1.0, 3)
+
+    # ── What must hold ──
+
+    @invariant()
+    def the_truth_is_below_the_ledger(self) -> None:
+        site, now = self.talk.site, self.talk.now
+        entries = worst_case(site, self.talk.state, now)
+        truth = {
+            evse.id: self.true_phases(evse, self.outlets[evse.id].lawful_a(now))
+            for evse in site.evses
+        }
+        believed = per_circuit(site, entries)
+        for circuit in site.circuits:
+            total: PerPhase = (0.0, 0.0, 0.0)
+            for evse in site.below[circuit.id]:
+                total = add(total, truth[evse.id])
+            for phase in PHASES:
+                assert total[phase] <= believed[circuit.id][phase] + 1e-9, (
+                    f"{circuit.id} {phase.name}: {total[phase]} A can be drawn, "
+                    f"the ledger says {believed[circuit.id][phase]} A; {truth} / {entries}"
+                )
+
+    @staticmethod
+    def true_phases(evse: Evse, current_a: float) -> PerPhase:
+        terminals = evse.wiring.terminals if evse.wiring.known else (L3,)
+        l1, l2, l3 = (current_a if phase in terminals else 0.0 for phase in PHASES)
+        return (l1, l2, l3)
+
+    def teardown(self) -> None:
+        """When all faults are over, the site comes back within its fuses."""
+        if not hasattr(self, "talk"):
+            return
+        self.talk.releases()
+        for _ in range(80):
+            self.all_goes_well_for_a_while(1)
+            if self.talk.site.meters:
+                for _ in range(4):
+                    self.talk.after(1).meter(5.0)
+            if not self.excess():
+                return
+        # Whoever forgot its fallback is reserved in full until it connects again.
+        fallback_a = self.talk.site.offline.fallback_a
+        beliefs = self.talk.state.evses.values()
+        assert any((b.fallback_a or 0.0) > fallback_a for b in beliefs), self.excess()
+
+
+assert REACTION < ANSWER_WITHIN
+
+TestGuarantee = Faults.TestCase
+TestGuarantee.settings = settings(
+    max_examples=60,
+    stateful_step_count=50,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
