@@ -23,6 +23,7 @@ def as_text(outcome: Outcome) -> str:
         f"ticks              {outcome.pace.ticks}, {outcome.orders} orders, "
         f"p50 {outcome.pace.p50_s * 1000:.1f} ms, p99 {outcome.pace.p99_s * 1000:.1f} ms"
     )
+    lines.append(f"comfort            stopped {outcome.stops_an_hour} times an hour at most")
     lines += [f"BROKEN: {sentence}" for sentence in outcome.broken]
     return "\n".join(lines)
 
@@ -51,6 +52,8 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "served_kwh": {name: round(wh / 1000, 3) for name, wh in outcome.served.items()},
         "ticks": outcome.pace.ticks,
         "orders": outcome.orders,
+        "stops_an_hour": outcome.stops_an_hour,
+        "felt_s": outcome.felt_s,
         "tick_ms": {
             "p50": round(outcome.pace.p50_s * 1000, 2),
             "p99": round(outcome.pace.p99_s * 1000, 2),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from loadmgr.app.comfort import Comfort
 from loadmgr.app.story import Building, Happening, Story
 from loadmgr.config import Configuration
 from loadmgr.engine.clock import SteadyClock
@@ -41,6 +42,7 @@ class Outcome:
     pace: Pace
     orders: int
     served: Mapping[str, float]  # token of each car → what it got [Wh]
+    stops_an_hour: int  # the most times one car was paused within an hour
     felt_s: float  # the longest from a limit to true currents below it
     broken: tuple[str, ...]  # what had to be true and is not
 
@@ -64,6 +66,7 @@ class _Stage:
         self._decide: Decide = Inline()
         self._loop_clock = loop_clock
         self.felt_s: list[float] = []
+        self.comfort = Comfort()
 
     async def play(self) -> Outcome:
         loop = asyncio.get_running_loop()
@@ -107,7 +110,16 @@ class _Stage:
             orders=engine.state.last_serial,
             served=served,
             felt_s=max(self.felt_s, default=0.0),
-            broken=tuple(broken(self.story, summary, served, max(self.felt_s, default=0.0))),
+            stops_an_hour=self.comfort.stops_an_hour(),
+            broken=tuple(
+                broken(
+                    self.story,
+                    summary,
+                    served,
+                    max(self.felt_s, default=0.0),
+                    self.comfort.stops_an_hour(),
+                )
+            ),
         )
 
     def _start_engine(self) -> None:
@@ -119,6 +131,7 @@ class _Stage:
             clock=self.clock,
             decide=self._decide,
         )
+        self.engine.on_event.append(self.comfort.watch)
         self._running = asyncio.create_task(self.engine.run())
 
     async def _happen(self, what: Happening) -> None:
@@ -281,7 +294,13 @@ def _served(plant: Plant, visits: tuple[Visit, ...]) -> Mapping[str, float]:
     return served
 
 
-def broken(story: Story, summary: Summary, served: Mapping[str, float], felt_s: float) -> list[str]:
+def broken(
+    story: Story,
+    summary: Summary,
+    served: Mapping[str, float],
+    felt_s: float,
+    stops_an_hour: int = 0,
+) -> list[str]:
     """What had to be true and is not, in sentences."""
     found: list[str] = []
     allowed = 0.0 if story.must.overload == "none" else story.must.overload
@@ -297,6 +316,9 @@ def broken(story: Story, summary: Summary, served: Mapping[str, float], felt_s: 
     within_s = story.must.decreases_felt_within
     if within_s is not None and felt_s > within_s:
         found.append(f"a limit was felt after {felt_s:.1f} s, {within_s:.0f} s allowed")
+    most = story.must.stops_per_car_and_hour
+    if most is not None and stops_an_hour > most:
+        found.append(f"a car was stopped {stops_an_hour} times within an hour, {most} allowed")
     if story.must.everybody_charged:
         hungry = sorted(token for token, energy_wh in served.items() if energy_wh < 1.0)
         if hungry:

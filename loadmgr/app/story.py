@@ -119,6 +119,7 @@ class Must(Block):
     energy_at_least: EnergyWh = 0.0
     everybody_charged: bool = False  # every car had a turn
     decreases_felt_within: Span | None = None
+    stops_per_car_and_hour: Annotated[int, Field(ge=0)] | None = None
 
 
 class Story(Block):

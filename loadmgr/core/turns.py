@@ -1,8 +1,8 @@
 """0 or the minimum: who may charge now when not all can, and whose turn is next.
 
 A car charges with 6 A or not at all (IEC 61851-1), so that twelve cars on a
-fuse for eight have to take turns. Who is on stays on for a slice of time;
-after that the longest waiting goes first. A car that has waited longer than a
+fuse for eight have to take turns. Who is on stays on for a slice of time, and
+gives way to whoever has waited for a slice. A car that has waited longer than a
 slice and still finds no room on all its phases gets room held for it, so that
 nobody waits for ever behind smaller cars.
 
@@ -81,23 +81,27 @@ def admit(
         on=tuple(on),
         position={claims[i].evse.id: place for place, (i, _) in enumerate(queue, 1)},
         full_row={claims[i].evse.id: row for i, row in queue},
-        next_swap=_next_swap([c for c, is_on in zip(claims, on, strict=True) if is_on], slice_)
-        if queue
-        else None,
+        next_swap=_next_swap([claims[i] for i, _ in queue], now, slice_),
     )
 
 
 def _order(
     site: Site, claim: Claim, now: datetime, slice_: timedelta
 ) -> tuple[float, bool, int, float, str]:
-    """Sort key: tier, urgent ones, those whose slice runs, those who wait, those who had theirs."""
+    """Sort key: tier, urgent ones first, then turns.
+
+    Whoever is within its slice stays on; then come those who have waited for a
+    slice, then those on who had theirs, then those who have not waited so long:
+    so two cars swap once a slice, and not each time one of them is paused.
+    """
     urgent = claim.urgent(now, site.voltage_v)
     since = claim.belief.on_since
-    if since is not None and now - since < slice_:
-        return (claim.tier, not urgent, 0, since.timestamp(), claim.evse.id)
-    if since is None:
-        return (claim.tier, not urgent, 1, -_waited(claim, now).total_seconds(), claim.evse.id)
-    return (claim.tier, not urgent, 2, -since.timestamp(), claim.evse.id)
+    waited = _waited(claim, now)
+    if since is not None:
+        turn = (0, since.timestamp()) if now - since < slice_ else (2, -since.timestamp())
+    else:
+        turn = (1 if waited >= slice_ else 3, -waited.total_seconds())
+    return (claim.tier, not urgent, *turn, claim.evse.id)
 
 
 def _waited(claim: Claim, now: datetime) -> timedelta:
@@ -113,6 +117,6 @@ def _restless(claim: Claim, now: datetime, slice_: timedelta) -> bool:
     return now - belief.stopped_at < CALM_FOR and _waited(claim, now) < slice_
 
 
-def _next_swap(on: Sequence[Claim], slice_: timedelta) -> datetime | None:
-    ends = [c.belief.on_since + slice_ for c in on if c.belief.on_since is not None]
-    return min(ends, default=None)
+def _next_swap(waiting: Sequence[Claim], now: datetime, slice_: timedelta) -> datetime | None:
+    """When the first of those who wait will have waited for a slice."""
+    return min((max(now, now - _waited(c, now) + slice_) for c in waiting), default=None)
