@@ -1,14 +1,22 @@
 """What is compiled, and whether it is ready: nobody waits for a compiler who has HiGHS.
 
-The first start on a machine compiles in a thread of its own and keeps the result in numba's
-cache; later starts read it from there. Until then `judge()` and `kernel()` give None.
+The first start on a machine compiles in a process of its own (`python -m solver.compiled`), so
+that neither the interpreter lock nor its end is held up, and numba's cache keeps the result;
+later starts read it from there in a thread. Until then `judge()` and `kernel()` give None.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import platform
+import subprocess
+import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -33,7 +41,7 @@ def prepare() -> None:
     global _thread
     with _lock:
         if _thread is None:
-            _thread = threading.Thread(target=_compile_all, name="solver-compile", daemon=True)
+            _thread = threading.Thread(target=_make_ready, name="solver-compile")
             _thread.start()
 
 
@@ -58,13 +66,74 @@ def failures() -> dict[str, Exception]:
     return dict(_failures)
 
 
+def _make_ready() -> None:
+    """Compile elsewhere if nobody has, then take everything from the cache."""
+    try:
+        if not any(stamp.exists() for stamp in _stamps()):
+            _compile_elsewhere()
+        _compile_all()
+    finally:
+        _over.set()
+
+
+def _leaving() -> bool:
+    """The interpreter is about to end, and waits for this thread."""
+    return not threading.main_thread().is_alive()
+
+
+def _compile_elsewhere() -> None:
+    """Fill numba's cache from a process of its own; where that fails, it is done here."""
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "solver.compiled"],
+            cwd=Path(__file__).parents[1],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    except OSError:
+        return
+    while process.poll() is None:
+        if _leaving():
+            process.returncode = 0  # it goes on by itself: the next start finds its work done
+            return
+        time.sleep(0.1)
+
+
 def _compile_all() -> None:
     for name, compile_one in (("certificate", _certificate), *((k, _kernel(k)) for k in KERNELS)):
+        if _leaving():
+            return
         try:
             compile_one()
         except Exception as error:  # no numba, no folder for the cache, an unknown CPU
             _failures[name] = error
-    _over.set()
+
+
+def _stamps() -> Iterator[Path]:
+    """Where it may be written that this very code was compiled for this very machine."""
+    folder = Path(__file__).parent
+    digest = hashlib.sha256()
+    for source in sorted(folder.glob("*.py")):
+        digest.update(source.read_bytes())
+    try:
+        digest.update(version("numba").encode())
+    except PackageNotFoundError:
+        return
+    digest.update(f"{sys.version} {platform.machine()} {platform.processor()}".encode())
+    name = f"compiled-{digest.hexdigest()[:16]}"
+    yield folder / "__pycache__" / name
+    yield Path.home() / ".cache" / "loadmgr" / name
+
+
+def _stamp() -> None:
+    for stamp in _stamps():
+        try:
+            stamp.parent.mkdir(parents=True, exist_ok=True)
+            stamp.touch()
+        except OSError:
+            continue
+        return
 
 
 def _certificate() -> None:
@@ -104,3 +173,9 @@ def _samples() -> list[Problem]:
         )
         for extra in samples
     ]
+
+
+if __name__ == "__main__":
+    _compile_all()
+    if not _failures:
+        _stamp()
