@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from connectors.simulated.settings import CURRENT, ENERGY, POWER
-from loadmgr.simulate.station import Reading, Transaction
+from loadmgr.simulate.outlet import Reading, Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,8 @@ from connectors.simulated.v201 import V201
 from connectors.simulated.wire import CallFailed, Manners, Payload, Reply, Wire
 from loadmgr.model import ConnectorStatus
 from loadmgr.simulate.car import CarSpec
-from loadmgr.simulate.station import Outlet, Station, Transaction
+from loadmgr.simulate.outlet import Outlet, Transaction
+from loadmgr.simulate.station import Station
 
 DIALECTS: dict[str, Dialect] = {dialect.version: dialect for dialect in (V16, V201)}
 

@@ -30,8 +30,9 @@ from loadmgr.model import ConnectorStatus, EvseId, Session, StationId
 from loadmgr.ports import Clock, Emit
 from loadmgr.simulate.arrivals import Visit
 from loadmgr.simulate.orders import lost, obey
+from loadmgr.simulate.outlet import Transaction
 from loadmgr.simulate.plant import Plant
-from loadmgr.simulate.station import Station, Transaction
+from loadmgr.simulate.station import Station
 
 PROTOCOL = "ocpp1.6"
 

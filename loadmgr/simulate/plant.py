@@ -14,7 +14,8 @@ import numpy as np
 
 from loadmgr.model import CircuitId, EvseId, Site, StationId, Wiring
 from loadmgr.simulate.building import BuildingLoad
-from loadmgr.simulate.station import Outlet, Station
+from loadmgr.simulate.outlet import Outlet
+from loadmgr.simulate.station import Station
 from loadmgr.simulate.temper import GOOD, Temper
 from loadmgr.simulate.truth import GRACE_S, RowTally, Truth, Vector
 from loadmgr.units import NOTHING, PerPhase, add
@@ -80,6 +81,8 @@ class Plant:
         }
         self._in_order = tuple(self.outlets.values())
         self._evse_a: Vector = np.zeros(3 * len(site.evses))
+        self._beyond_a: Vector = np.zeros(3 * len(site.evses))
+        self._beyond = False  # anything of it is above 0
         self._loads = dict(building or {})
         self._building_until_s = -math.inf
         self._building_a: dict[CircuitId, PerPhase] = {}
@@ -92,7 +95,8 @@ class Plant:
             self._read_building()
             until_s = max(self.now_s + 1.0, math.floor(min(target_s, self._building_until_s)))
             until_s = self._move_outlets(until_s)
-            self.truth.account(until_s, self._evse_a, self._building)
+            beyond_a = self._beyond_a if self._beyond else None
+            self.truth.account(until_s, self._evse_a, self._building, beyond_a)
             self.now_s = until_s
 
     def circuit_a(self, circuit: CircuitId) -> PerPhase:
@@ -140,5 +144,8 @@ class Plant:
             if outlet.steady_until_s <= now_s:
                 outlet.advance(now_s + 1.0)  # through all that was steady, and one second on
                 self._evse_a[3 * place : 3 * place + 3] = outlet.site_a
+                if self._beyond or outlet.beyond_a != NOTHING:
+                    self._beyond_a[3 * place : 3 * place + 3] = outlet.beyond_site_a
+                    self._beyond = bool(self._beyond_a.any())
             until_s = min(until_s, max(now_s + 1.0, outlet.steady_until_s))
         return until_s

@@ -7,7 +7,7 @@ limits are amperes per phase. No profile means no limit, online or offline.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 
@@ -251,6 +251,13 @@ class ProfileStore:
                 if period is not None:
                     return period
         return None
+
+
+def shifted(profile: Profile, by_s: float) -> Profile:
+    """The same for a station that reckons an absolute start from when it hears of it."""
+    if not by_s or profile.start_s is None:
+        return profile
+    return replace(profile, start_s=profile.start_s + by_s)
 
 
 def _place(evse: int, profile: Profile) -> tuple[int, Purpose, int]:

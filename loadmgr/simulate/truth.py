@@ -1,14 +1,24 @@
 """What really flows through every fuse, judged apart from the code under test.
 
-A second above a rating is *ours* unless a rise of the building within the grace before it
-explains it. A thermal breaker per circuit and phase says whether copper was in danger.
+A second above a rating is *ours* unless a step of what nobody steers explains it:
+
+building   the building rose within the grace before it (15 s after the first sample of a meter
+           that shows the step; longer while a meter above says nothing true)
+chargers   a charger began to draw more than it was ever told in its present state, within the
+           time it takes to see that (40 s) and to shrink the others (15 s)
+reach      the building rose, and to relieve it takes chargers that nobody can tell to: their
+           link is down, or they say "Accepted" and go on. As long as these alone are too much,
+           the step explains it; while others could shrink instead, for 55 s
+
+A thermal breaker per circuit and phase says whether copper was in danger.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +30,12 @@ Vector = NDArray[np.float64]
 
 GRACE_S = 15.0
 """How long a step of the building explains an overload."""
+
+NOTICED_S = 55.0
+"""How long a step of a charger does: 40 s to see it, 15 s to relieve it."""
+
+OUTLIVES_S = 400.0
+"""The longest that a limit lasts at a charger out of reach, and charger and car to follow."""
 
 TOLERANCE_A = 1e-6
 """Rounding of sums of currents is no overload."""
@@ -36,6 +52,43 @@ does); 1.45 In from there within the hour (here 188 s from cold); 2.55 In within
 """
 
 
+class Cause(StrEnum):
+    """Whose an overload is."""
+
+    OURS = "ours"
+    BUILDING = "building"
+    CHARGERS = "chargers"
+    REACH = "reach"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spell:
+    """Seconds on end above one rating."""
+
+    circuit: CircuitId
+    phase: Phase
+    from_s: float  # POSIX
+    to_s: float
+    most_a: float  # above the rating
+    cause: Cause  # the worst of its seconds: ours before any other
+
+
+@dataclass(slots=True)
+class _Spell:
+    from_s: float
+    most_a: float = 0.0
+    causes: int = 0  # bits, in the order of `Cause`
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What nobody steered, until an instant."""
+
+    until_s: float
+    building: Vector
+    beyond: Vector
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowTally:
     """How one phase of one circuit fared."""
@@ -45,7 +98,7 @@ class RowTally:
     rating_a: float
     max_a: float
     ours_s: float
-    building_s: float
+    building_s: float  # explained, by whichever step
     tripped_at_s: float | None  # POSIX; the breaker would have opened
     worst_ours_a: float  # the most above the rating in a second of ours
 
@@ -74,7 +127,14 @@ class Truth:
         self._building: Vector = np.zeros(rows)
         self._heat: Vector = np.zeros(rows)
         self._tripped: Vector = np.full(rows, np.inf)
-        self._past: deque[tuple[float, Vector]] = deque()  # (held until, building), within grace
+        self._past: deque[Past] = deque()  # as far back as a step explains anything
+        self._blind: Vector = np.full(rows, -np.inf)  # the meter above lies until then
+        self._no_beyond: Vector = np.zeros(rows)
+        self._open: dict[int, _Spell] = {}
+        self.spells: list[Spell] = []
+        self.seconds = dict.fromkeys(Cause, 0.0)  # row seconds of overload
+        self.out_of_reach: Callable[[], Vector] | None = None
+        """(3·n,) True currents of EVSEs that nobody can tell anything; asked when it matters."""
         self._until_s = start_s
         self._row: Vector = np.zeros(rows)
 
@@ -93,7 +153,15 @@ class Truth:
                 row[place : place + 3] += current_a
         return row
 
-    def account(self, until_s: float, evse_a: Vector, building: Vector) -> None:
+    def blind(self, circuit: CircuitId, until_s: float) -> None:
+        """The meter of a circuit lies, or will be silent, until then."""
+        for above in self._site.path[circuit]:
+            place = 3 * self._place[above]
+            self._blind[place : place + 3] = np.maximum(self._blind[place : place + 3], until_s)
+
+    def account(
+        self, until_s: float, evse_a: Vector, building: Vector, beyond_a: Vector | None = None
+    ) -> None:
         """Everything flowed like this from the last account to `until_s`.
 
         Parameters
@@ -102,16 +170,22 @@ class Truth:
             True currents of the EVSEs on the site's phases, in the site's order. [A]
         building : (rows,) array
             From `spread`. Kept: a changed building needs a new array. [A]
+        beyond_a : (3·n,) array, optional
+            Of `evse_a`, what was never allowed. [A]
         """
         since_s, self._until_s = self._until_s, until_s
-        seconds = until_s - since_s
         row = self._row = self._below @ evse_a + building
+        beyond = self._no_beyond if beyond_a is None else self._below @ beyond_a
         np.maximum(self._max, row, out=self._max)
         over = row > self._rating + TOLERANCE_A
-        if over.any():
-            self._blame(since_s, until_s, over, row, building)
-        self._remember(until_s, building)
-        self._warm(since_s, seconds, row)
+        if over.any() or self._open:
+            self._blame(since_s, until_s, over, row, Past(until_s, building, beyond))
+        self._remember(Past(until_s, building, beyond))
+        self._warm(since_s, until_s - since_s, row)
+
+    def close(self) -> None:
+        """Nothing more will be accounted for: spells that run end now."""
+        self._note_spells(self._until_s, np.zeros_like(self._rating, dtype=bool))
 
     def tallies(self) -> tuple[RowTally, ...]:
         return tuple(
@@ -131,28 +205,92 @@ class Truth:
         )
 
     def _blame(
-        self, since_s: float, until_s: float, over: NDArray[np.bool_], row: Vector, building: Vector
+        self, since_s: float, until_s: float, over: NDArray[np.bool_], row: Vector, now: Past
     ) -> None:
-        """Second by second, for what is remembered of the building fades while this lasts."""
+        """Second by second, for what is remembered fades while this lasts."""
+        self._note_spells(since_s, over)
         at_s = since_s
-        while at_s < until_s:
-            least = building
-            for held_until_s, past in self._past:
-                if held_until_s > at_s - self._grace_s:
-                    least = np.minimum(least, past)
-            unexplained = over & (row - building + least > self._rating + TOLERANCE_A)
+        while at_s < until_s and over.any():
             second = min(1.0, until_s - at_s)
-            self._ours[unexplained] += second
-            self._building[over & ~unexplained] += second
-            excess = np.where(unexplained, row - self._rating, 0.0)
+            causes = self._causes(at_s, over, row, now)
+            explained = np.zeros_like(over)
+            for bit, (cause, rows) in enumerate(causes.items()):
+                self.seconds[cause] += second * int(rows.sum())
+                if cause is not Cause.OURS:
+                    explained |= rows
+                for number in np.flatnonzero(rows).tolist():
+                    spell = self._open[number]
+                    spell.causes |= 1 << bit
+                    spell.most_a = max(spell.most_a, float(row[number] - self._rating[number]))
+            ours = causes[Cause.OURS]
+            self._ours[ours] += second
+            self._building[explained] += second
+            excess = np.where(ours, row - self._rating, 0.0)
             np.maximum(self._worst_ours, excess, out=self._worst_ours)
             at_s += second
 
-    def _remember(self, until_s: float, building: Vector) -> None:
-        if self._past and self._past[-1][1] is building:
+    def _causes(
+        self, at_s: float, over: NDArray[np.bool_], row: Vector, now: Past
+    ) -> dict[Cause, NDArray[np.bool_]]:
+        """Which rows that are over are explained by what; every row has one cause."""
+        grace_s = np.where(self._blind > at_s, self._grace_s + 30.0, self._grace_s)
+        fits = self._rating + TOLERANCE_A
+        building = now.building - self._least(at_s, now.building, grace_s, "building")
+        by_building = over & (row - building <= fits)
+        found = {Cause.OURS: over & ~by_building, Cause.BUILDING: by_building}
+        found[Cause.CHARGERS] = found[Cause.REACH] = np.zeros_like(over)
+        if not found[Cause.OURS].any():
+            return found
+        late = np.full_like(grace_s, NOTICED_S)
+        beyond = now.beyond - self._least(at_s, now.beyond, late, "beyond")
+        alone = (now.building + now.beyond > fits) & (now.beyond > 0)
+        by_chargers = found[Cause.OURS] & ((row - building - beyond <= fits) | alone)
+        found[Cause.CHARGERS] = by_chargers
+        found[Cause.OURS] = found[Cause.OURS] & ~by_chargers
+        if found[Cause.OURS].any() and self.out_of_reach is not None:
+            away = self._below @ self.out_of_reach()
+            helpless = now.building + now.beyond + away > fits
+            grace_s = np.where(helpless, OUTLIVES_S, np.where(away > 0, NOTICED_S, grace_s))
+            step = now.building - self._least(at_s, now.building, grace_s, "building")
+            by_reach = found[Cause.OURS] & (row - step - beyond <= fits) & (away > 0)
+            found[Cause.REACH] = by_reach
+            found[Cause.OURS] = found[Cause.OURS] & ~by_reach
+        return found
+
+    def _least(self, at_s: float, least: Vector, grace_s: Vector, what: str) -> Vector:
+        """The least of what was remembered, as far back as each row's grace reaches."""
+        for past in self._past:
+            within = past.until_s > at_s - grace_s
+            least = np.where(within, np.minimum(least, getattr(past, what)), least)
+        return least
+
+    def _note_spells(self, at_s: float, over: NDArray[np.bool_]) -> None:
+        for number in [number for number in self._open if not over[number]]:
+            spell = self._open.pop(number)
+            cause = next((c for bit, c in enumerate(Cause) if spell.causes >> bit & 1), Cause.OURS)
+            self.spells.append(
+                Spell(
+                    circuit=self._site.circuits[number // 3].id,
+                    phase=Phase(number % 3),
+                    from_s=spell.from_s,
+                    to_s=at_s,
+                    most_a=spell.most_a,
+                    cause=cause,
+                )
+            )
+        for number in np.flatnonzero(over).tolist():
+            self._open.setdefault(number, _Spell(at_s))
+
+    def _remember(self, past: Past) -> None:
+        last = self._past[-1] if self._past else None
+        if (
+            last is not None
+            and last.building is past.building
+            and np.array_equal(last.beyond, past.beyond)
+        ):
             self._past.pop()
-        self._past.append((until_s, building))
-        while self._past[0][0] <= until_s - self._grace_s:
+        self._past.append(past)
+        while self._past[0].until_s <= past.until_s - OUTLIVES_S:
             self._past.popleft()
 
     def _warm(self, since_s: float, seconds: float, row: Vector) -> None:
