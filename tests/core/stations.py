@@ -77,6 +77,17 @@ class Outlet:
             highest = max(highest, *(held.offered_a(i, self.max_a) for i in instants))
         return highest
 
+    def shift(self, step: timedelta) -> None:
+        """The clock by which we tell its story was set."""
+        self.history = [
+            replace(
+                held,
+                since=held.since + step,
+                limit=held.limit and replace(held.limit, ends_at=held.limit.ends_at + step),
+            )
+            for held in self.history
+        ]
+
     def turns(self) -> Iterator[datetime]:
         """Instants at which what is lawful may change by itself."""
         for held in self.history:

@@ -207,15 +207,24 @@ class Faults(RuleBasedStateMachine):
                 asked or after == before or max(after[said.evse]) < max(before[said.evse])
             )
 
-    @rule(number=st.integers(0, 4))
-    def answer_on_a_wrong_connection(self, number: int) -> None:
-        station = self.some_station(number)
-        if self.answers[station]:
-            said = cast(Any, self.answers[station][0])
+    @rule(number=st.integers(0, 4), kind=st.sampled_from([Confirmed, Refused]))
+    def answer_for_somebody_else(self, number: int, kind: Any) -> None:
+        """A stranger answers on a connection of its own, whatever became of the order."""
+        evse = self.some_evse(number).id
+        order = self.talk.state.evses[evse].in_flight
+        if order is not None:
             before = worst_case(self.talk.site, self.talk.state, self.talk.now)
-            self.hears(replace(said, at=self.talk.now, connection=said.connection + 1000))
-            after = worst_case(self.talk.site, self.talk.state, self.talk.now)
-            assert all(after[e] >= before[e] for e in before), "lowered by a stranger"
+            more = {"current_a": 0.0} if isinstance(order, ReadFallback) else {}
+            self.hears(
+                kind(
+                    at=self.talk.now,
+                    serial=order.serial,
+                    evse=evse,
+                    connection=order.connection + 1000,
+                    **(more if kind is Confirmed else {}),
+                )
+            )
+            assert worst_case(self.talk.site, self.talk.state, self.talk.now) == before
 
     @rule(number=st.integers(0, 4))
     def lose_patience(self, number: int) -> None:
@@ -358,9 +367,13 @@ class Faults(RuleBasedStateMachine):
             if order is not None and end - self.sent_at[order.serial] > ANSWER_WITHIN:
                 self.give_up(evse)
 
-    @rule(forgets=st.integers(0, 3), away=st.sampled_from([0, 5, 60, 1000]))
-    def kill_us(self, forgets: int, away: float) -> None:
-        """Die, lose the last notes that no raise waited for, and come back.
+    @rule(
+        forgets=st.integers(0, 3),
+        away=st.sampled_from([0, 5, 60, 1000]),
+        clock_set=st.sampled_from([0, 0, 3600, -3600]),
+    )
+    def kill_us(self, forgets: int, away: float, clock_set: float) -> None:
+        """Die, lose the last notes that no raise waited for, come back by another clock.
 
         Assumed: a boot is written down before we die. A station that forgets its default over a
         power cut, and whose boot was the note that got lost, would be believed to hold it still.
@@ -377,9 +390,9 @@ class Faults(RuleBasedStateMachine):
         self.noted.clear()
         self.answers.clear()
         self.connections = 0
-        end = self.talk.now + timedelta(seconds=away)
-        while self.talk.now < end:
-            self.talk.now += timedelta(seconds=5)
+        self.talk.now += timedelta(seconds=away + clock_set)
+        for outlet in self.outlets.values():
+            outlet.shift(timedelta(seconds=clock_set))
         self.hears(Restarted(at=self.talk.now))
 
     @rule(rounds=st.integers(1, 6))

@@ -1,0 +1,278 @@
+"""What may leave now: decreases at once, increases only where the ledger has room for them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from loadmgr.core.dispatch import due
+from loadmgr.events import (
+    ReadFallback,
+    SetAvailability,
+    SetFallback,
+    SetLimit,
+    StopTransaction,
+)
+from loadmgr.model import Allocation, EvseId, Offline
+from tests.core.talk import Talk, bay, fuse, site_of
+
+
+def two(fuse_a: float = 32.0, **more: object) -> Talk:
+    """Two bays of 32 A on one fuse, both with a car."""
+    talk = Talk(site_of(bay("A"), bay("B"), fuse_a=fuse_a, **more))  # type: ignore[arg-type]
+    talk.ready("A", "B")
+    return talk
+
+
+def wanting(talk: Talk, raises: bool = True, **target_a: float):  # type: ignore[no-untyped-def]
+    """The orders that are due under a plan with these targets."""
+    plan = talk.plan()
+    allocations = {
+        **plan.allocations,
+        **{
+            EvseId(name): Allocation(evse=EvseId(name), current_a=amps, ladder=())
+            for name, amps in target_a.items()
+        },
+    }
+    return due(
+        talk.site, talk.state, replace(plan, allocations=allocations), talk.now, raises=raises
+    )
+
+
+def limits(orders) -> dict[str, float]:  # type: ignore[no-untyped-def]
+    return {order.evse: order.current_a for order in orders if isinstance(order, SetLimit)}
+
+
+# ── Decrease before increase ──────────────────────────────────────────────────────────────
+
+
+def test_an_increase_leaves_where_the_ledger_has_room():
+    assert limits(wanting(two(), A=16.0, B=16.0)) == {"A": 16.0, "B": 16.0}
+
+
+def test_an_increase_waits_until_a_decrease_is_confirmed_and_followed():
+    talk = two()
+    talk.holds("A", 32.0)
+    talk.after(20)
+    orders = wanting(talk, A=16.0, B=16.0)
+    assert limits(orders) == {"A": 16.0}, "B waits"
+    talk.sends(orders[0])
+    assert limits(wanting(talk, A=16.0, B=16.0)) == {}, "not confirmed"
+    talk.after(1).confirms(orders[0])
+    assert limits(wanting(talk, A=16.0, B=16.0)) == {}, "not followed"
+    talk.after(13)
+    assert limits(wanting(talk, A=16.0, B=16.0)) == {"B": 16.0}
+
+
+def test_the_same_room_is_not_given_away_twice_in_one_round():
+    talk = two()
+    orders = wanting(talk, A=20.0, B=20.0)
+    assert limits(orders) == {"A": 20.0, "B": 6.0}, "whole for one; the other has its minimum"
+    for order in orders:
+        talk.sends(order)
+    assert talk.ledger("A") + talk.ledger("B") <= 32.0
+
+
+def test_decreases_come_first():
+    talk = two(fuse_a=64.0)
+    talk.holds("B", 20.0)
+    talk.after(20)
+    assert [order.evse for order in wanting(talk, A=16.0, B=10.0)] == ["B", "A"]
+
+
+def test_a_decrease_leaves_even_where_everything_is_over():
+    talk = two()
+    talk.holds("A", 32.0)
+    talk.holds("B", 32.0)
+    assert limits(wanting(talk, A=10.0, B=10.0)) == {"A": 10.0, "B": 10.0}
+
+
+def test_an_unanswered_increase_keeps_its_room():
+    talk = two()
+    talk.loses(talk.orders("A", 32.0))
+    talk.after(6)
+    assert "B" not in limits(wanting(talk, A=16.0, B=16.0))
+
+
+def test_a_resend_after_a_lost_answer_stays_within_what_is_reserved():
+    talk = two()
+    talk.holds("A", 10.0)
+    talk.loses(talk.orders("A", 20.0))
+    talk.holds("B", 12.0)
+    talk.after(6)
+    assert limits(wanting(talk, A=20.0, B=12.0)) == {"A": 20.0}
+    assert limits(wanting(talk, A=24.0, B=12.0)).get("A", 0.0) <= 20.0, "no room for 24 A"
+
+
+def test_room_below_a_sub_fuse_counts_too():
+    site = site_of(
+        bay("A", "north"),
+        bay("B", "north"),
+        circuits=(fuse("main", 100.0), fuse("north", 20.0)),
+    )
+    talk = Talk(site)
+    talk.ready("A", "B")
+    assert limits(wanting(talk, A=14.0, B=10.0)) == {"A": 14.0, "B": 6.0}
+
+
+def test_the_contract_counts_like_a_fuse():
+    circuits = (fuse("main", 100.0, max_power_w=3 * 230 * 20.0),)
+    talk = Talk(site_of(bay("A"), bay("B"), circuits=circuits))
+    talk.ready("A", "B")
+    assert limits(wanting(talk, A=14.0, B=10.0)) == {"A": 14.0, "B": 6.0}
+
+
+# ── One at a time, once ───────────────────────────────────────────────────────────────────
+
+
+def test_a_station_gets_one_order_at_a_time():
+    site = site_of(bay("A1", station="A"), bay("A2", station="A", number=2), fuse_a=100.0)
+    talk = Talk(site)
+    talk.connects("A")
+    for name in ("A1", "A2"):
+        talk.proves(name)
+        talk.plugs(name, name)
+    talk.after(20)
+    orders = wanting(talk, A1=10.0, A2=10.0)
+    assert len(orders) == 1
+    talk.sends(orders[0])
+    assert wanting(talk, A1=10.0, A2=10.0) == ()
+
+
+def test_serials_go_on_from_the_last_one_sent():
+    talk = two()
+    last = talk.state.last_serial
+    assert [order.serial for order in wanting(talk, A=10.0, B=10.0)] == [last + 1, last + 2]
+
+
+def test_nothing_is_due_when_everything_is_as_planned():
+    talk = two()
+    talk.holds("A", 10.0)
+    talk.holds("B", 10.0)
+    assert wanting(talk, A=10.0, B=10.0) == ()
+
+
+def test_nothing_is_sent_to_a_station_that_is_not_there():
+    talk = two()
+    talk.drops("A")
+    assert limits(wanting(talk, A=10.0, B=10.0)) == {"B": 10.0}
+
+
+def test_a_limit_is_renewed_at_half_its_life_and_not_before():
+    talk = two()
+    talk.holds("A", 10.0)
+    assert "A" not in limits(wanting(talk.after(149), A=10.0, B=0.0))
+    assert limits(wanting(talk.after(2), A=10.0, B=0.0))["A"] == 10.0
+
+
+def test_after_a_reconnect_the_limit_is_said_again():
+    talk = two()
+    talk.holds("A", 10.0)
+    talk.drops("A")
+    talk.connects("A", 2)
+    talk.proves("A")
+    assert limits(wanting(talk, A=10.0, B=0.0))["A"] == 10.0
+
+
+# ── Without a journal ─────────────────────────────────────────────────────────────────────
+
+
+def test_without_a_journal_nothing_leaves_that_raises():
+    talk = two()
+    talk.holds("A", 10.0)
+    for order in wanting(talk, raises=False, A=12.0, B=10.0):
+        talk.sends(order)
+    assert (talk.ledger("A"), talk.ledger("B")) == (10.0, 0.0)
+
+
+def test_without_a_journal_decreases_leave_all_the_same():
+    talk = two()
+    talk.holds("A", 20.0)
+    assert limits(wanting(talk, raises=False, A=8.0, B=10.0))["A"] == 8.0
+
+
+def test_without_a_journal_a_limit_that_has_ended_is_not_renewed():
+    talk = two()
+    talk.holds("A", 20.0)
+    talk.after(400)
+    assert "A" not in limits(wanting(talk, raises=False, A=20.0, B=0.0))
+
+
+# ── Proof ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_new_connection_is_first_given_its_fallback_and_then_asked_for_it():
+    talk = Talk(site_of(bay("A"), offline=Offline(fallback_a=6.0)))
+    talk.connects("A")
+    (write,) = talk.due()
+    assert isinstance(write, SetFallback) and write.current_a == 6.0
+    talk.confirms(talk.sends(write))
+    (read,) = talk.due()
+    assert isinstance(read, ReadFallback)
+    assert read.after_s > talk.site.offline.limit_lasts_s, "when every limit of ours has ended"
+    talk.confirms(talk.sends(read), 6.0)
+    assert talk.due() == ()
+
+
+def test_a_fallback_that_was_refused_is_tried_again_after_a_pause_that_grows():
+    talk = Talk(site_of(bay("A")))
+    talk.connects("A")
+    pauses = []
+    for _ in range(4):
+        (write,) = talk.due()
+        talk.refuses(talk.sends(write))
+        waited = 0
+        while not talk.due():
+            talk.after(1)
+            waited += 1
+        pauses.append(waited)
+    assert pauses == [5, 10, 20, 40]
+
+
+def test_no_limit_is_given_before_the_fallback_was_asked_for():
+    talk = Talk(site_of(bay("A")))
+    talk.connects("A")
+    talk.plugs("A")
+    assert [type(order) for order in talk.due()] == [SetFallback]
+
+
+# ── Disobedience ──────────────────────────────────────────────────────────────────────────
+
+
+def disobeying() -> Talk:
+    talk = two()
+    talk.holds("A", 10.0)
+    talk.after(20)
+    for _ in range(3):
+        talk.after(5).draws("A", 20.0)
+    return talk
+
+
+def test_a_charger_that_disobeys_is_told_to_stop_then_stopped_then_taken_out():
+    talk = disobeying()
+    kinds: list[type] = []
+    for _ in range(400):
+        for order in talk.due():
+            if order.evse == "A":
+                kinds.append(type(order))
+            talk.confirms(talk.sends(order))
+        talk.after(5).draws("A", 20.0)
+    assert list(dict.fromkeys(kinds)) == [SetLimit, StopTransaction, SetAvailability]
+    assert kinds.count(StopTransaction) == 2
+    assert kinds.count(SetAvailability) <= 400 * 5 / 300 + 2, "with pauses that grow"
+
+
+def test_while_a_charger_disobeys_the_others_make_room():
+    talk = disobeying()
+    talk.obeys(30, A=20.0)
+    assert talk.ledger("A") == 32.0
+    assert talk.target("B") == 0.0, "nothing is left of 32 A"
+
+
+def test_what_disobeys_is_never_raised():
+    talk = disobeying()
+    for _ in range(100):
+        for order in talk.due():
+            if order.evse == "A" and isinstance(order, SetLimit):
+                assert order.current_a == 0.0
+            talk.confirms(talk.sends(order))
+        talk.after(5).draws("A", 20.0)
