@@ -40,7 +40,7 @@ def highs_cold(solver: str) -> Callable[[int], Method]:
 
     def build(threads: int) -> Method:
         def call(problem: Problem) -> Raw:
-            return Highs(threads, DEFAULT_TOLERANCE).solve(problem, problem.value, solver=solver)
+            return Highs(DEFAULT_TOLERANCE).solve(problem, problem.value, solver=solver)
 
         return call
 
@@ -49,7 +49,7 @@ def highs_cold(solver: str) -> Callable[[int], Method]:
 
 def highs_warm(threads: int) -> Method:
     """One model kept alive: bounds changed in place, the basis carried on."""
-    highs = Highs(threads, DEFAULT_TOLERANCE)
+    highs = Highs(DEFAULT_TOLERANCE)
 
     def call(problem: Problem) -> Raw:
         return highs.solve(problem, problem.value)

@@ -42,13 +42,14 @@ STATUSES = {int(status): status for status in highspy.HighsBasisStatus.__members
 class Highs:
     """One model, kept between calls."""
 
-    def __init__(self, threads: int = 1, tolerance: float = TOLERANCE) -> None:
+    def __init__(self, tolerance: float = TOLERANCE) -> None:
         self._lp: LinearProgram | None = None
         self._ghosts = 0  # columns beyond those of _lp
         self._highs = highspy.Highs()
         option = self._highs.setOptionValue
         option("output_flag", False)
-        option("threads", threads)
+        # Its threads are left alone: they belong to the process, and a second model that
+        # asks for another number fails.
         option("primal_feasibility_tolerance", max(tolerance, 1e-9))
         option("dual_feasibility_tolerance", tolerance)
 

@@ -82,6 +82,7 @@ def linear_program(problem: Problem, value: Floats, spare: float = 0.0) -> Linea
     return build.finish(cells, energies, circuits, peak_steps)
 
 
+LARGE_COST = 32.0
 _FAMILY = 1 << 50  # keys of one kind of column or row lie between two multiples of this
 
 
@@ -124,7 +125,9 @@ class _Build:
         row_key, low, high = map(np.concatenate, zip(*self._rows, strict=True))
         row, column, value = map(np.concatenate, zip(*self._entries, strict=True))
         matrix = sp.csc_array((value, (row, column)), shape=(self.height, self.width))
-        worth = float(np.abs(cost).max(initial=0.0)) or 1.0
+        # Costs of about 30: an absolute tolerance is then small beside what decides ties.
+        cells_cost = np.abs(cost[: len(cells)]).max(initial=0.0)
+        worth = (float(cells_cost) or float(np.abs(cost).max(initial=0.0)) or 1.0) / LARGE_COST
         return LinearProgram(
             cost=cost / worth,
             least=least,

@@ -175,7 +175,6 @@ def oracle(problem: Problem, deadline_s: float = 60.0, gap: float = 1e-7) -> Flo
     )
     highs = highspy.Highs()
     highs.setOptionValue("output_flag", False)
-    highs.setOptionValue("threads", 1)
     highs.setOptionValue("mip_rel_gap", gap)
     highs.setOptionValue("time_limit", deadline_s)
     whole = np.concatenate((np.zeros(width, dtype=np.int32), np.ones(many, dtype=np.int32)))

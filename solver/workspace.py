@@ -191,7 +191,7 @@ class Workspace:
         clock: _Clock,
     ) -> Raw:
         if self._highs is None:
-            self._highs = Highs(self.threads)
+            self._highs = Highs()
         return self._highs.solve(problem, worths(problem), deadline_s=clock.left(), solver=solver)
 
     def _rule(self, problem: Problem, best: _Judged | None) -> Raw:

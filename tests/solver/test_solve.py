@@ -127,7 +127,7 @@ def test_highs_reference_and_certificate_agree(seed):
         circuits=int(rng.integers(1, 10)), rows=int(rng.integers(1, 4)), depth=1 + seed % 5,
         reward=seed % 3 == 1, peak=seed % 4 == 2, storage=seed % 5 == 3,
     )  # fmt: skip
-    answer = solve(problem)
+    answer = solve(problem, "highs")
     meant = solve_reference(problem)
     judged = certify(problem, meant.x, meant.row_dual, meant.energy_dual)
     assert answer.status is Status.OPTIMAL and answer.method == "highs"
@@ -262,9 +262,6 @@ def test_more_copper_never_lowers_the_total_worth(problem, more):
 
 def test_a_method_that_lies_is_replaced(monkeypatch):
     class Liar:
-        def __init__(self, threads):
-            pass
-
         def solve(self, problem, value, **_):
             return Raw(
                 x=problem.upper * 2, row_dual=np.zeros_like(problem.capacity),
@@ -273,21 +270,18 @@ def test_a_method_that_lies_is_replaced(monkeypatch):
 
     monkeypatch.setattr(solver.workspace, "Highs", Liar)
     problem = random_problem(np.random.default_rng(1))
-    answer = solve(problem)
+    answer = solve(problem, "highs")
     assert answer.status is not Status.OPTIMAL
     assert answer.infeasibility <= 1e-6
 
 
 def test_a_method_that_raises_is_replaced(monkeypatch):
     class Broken:
-        def __init__(self, threads):
-            pass
-
         def solve(self, problem, value, **_):
             raise RuntimeError("out of luck")
 
     monkeypatch.setattr(solver.workspace, "Highs", Broken)
-    answer = solve(random_problem(np.random.default_rng(1)))
+    answer = solve(random_problem(np.random.default_rng(1)), "highs")
     assert answer.status is Status.RULE and answer.infeasibility <= 1e-6
     assert np.isfinite(answer.gap) and answer.x.any()
 
