@@ -213,7 +213,7 @@ class Faults(RuleBasedStateMachine):
         evse = self.some_evse(number).id
         order = self.talk.state.evses[evse].in_flight
         if order is not None:
-            before = worst_case(self.talk.site, self.talk.state, self.talk.now)
+            before = self.talk.state
             more = {"current_a": 0.0} if isinstance(order, ReadFallback) else {}
             self.hears(
                 kind(
@@ -224,7 +224,11 @@ class Faults(RuleBasedStateMachine):
                     **(more if kind is Confirmed else {}),
                 )
             )
-            assert worst_case(self.talk.site, self.talk.state, self.talk.now) == before
+            for seconds in (0, 20, 400):
+                later = self.talk.now + timedelta(seconds=seconds)
+                was = worst_case(self.talk.site, before, later)
+                now = worst_case(self.talk.site, self.talk.state, later)
+                assert all(now[name] >= was[name] for name in was), "lowered by a stranger"
 
     @rule(number=st.integers(0, 4))
     def lose_patience(self, number: int) -> None:

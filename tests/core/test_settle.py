@@ -1,0 +1,293 @@
+"""Shares, turns, ramps and rounding: what is ordered, seen through whole ticks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import time, timedelta
+
+import pytest
+
+import solver
+from loadmgr.core.settle import INCREASES_APART
+from loadmgr.events import SetLimit
+from loadmgr.model import ConnectorStatus, Offline, Policy, Share, Tariff
+from loadmgr.units import floor_to_wire
+from tests.core.talk import L1, L2, L3, Talk, bay, fuse, metered, site_of
+
+
+def park(
+    bays: int,
+    fuse_a: float,
+    share: Share = Share.FAIR,
+    rotate_every_s: float = 900.0,
+    **more: object,
+) -> Talk:
+    """So many equal bays on one fuse, a car in each."""
+    evses = tuple(bay(f"B{i:02d}", **more) for i in range(bays))
+    policy = Policy(share=share, rotate_every_s=rotate_every_s)
+    talk = Talk(site_of(*evses, fuse_a=fuse_a, policy=policy))
+    talk.ready(*(evse.id for evse in evses))
+    return talk
+
+
+def targets(talk: Talk) -> dict[str, float]:
+    return {name: a.current_a for name, a in talk.plan().allocations.items()}
+
+
+# ── Shares ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_one_car_alone_gets_what_the_fuse_and_its_charger_allow():
+    assert targets(park(1, 20.0)) == {"B00": 20.0}
+    assert targets(park(1, 63.0)) == {"B00": 32.0}
+
+
+def test_equal_cars_get_equal_shares():
+    assert set(targets(park(5, 50.0)).values()) == {10.0}
+
+
+def test_shares_are_floored_to_what_the_wire_can_say():
+    assert set(targets(park(3, 25.0)).values()) == {8.3}
+
+
+def test_what_one_cannot_use_the_others_get():
+    talk = Talk(site_of(bay("A", max_a=8.0), bay("B"), bay("C"), fuse_a=40.0))
+    talk.ready("A", "B", "C")
+    assert targets(talk) == {"A": 8.0, "B": 16.0, "C": 16.0}
+
+
+def test_cars_on_different_phases_do_not_take_from_each_other():
+    talk = Talk(site_of(bay("A", "main", L1), bay("B", "main", L2), fuse_a=20.0))
+    talk.ready("A", "B")
+    assert targets(talk) == {"A": 20.0, "B": 20.0}
+
+
+def test_a_sub_fuse_binds_those_below_it_only():
+    circuits = (fuse("main", 60.0), fuse("north", 16.0))
+    talk = Talk(site_of(bay("A", "north"), bay("B", "north"), bay("C"), circuits=circuits))
+    talk.ready("A", "B", "C")
+    assert targets(talk) == {"A": 8.0, "B": 8.0, "C": 32.0}
+
+
+def test_a_contract_binds_all_phases_together():
+    circuits = (fuse("main", 63.0, max_power_w=230.0 * 36.0),)
+    talk = Talk(site_of(bay("A"), bay("B", "main", L1), circuits=circuits))
+    talk.ready("A", "B")
+    assert targets(talk) == {"A": 9.0, "B": 9.0}
+
+
+def test_weights_of_the_fair_share_are_the_priorities():
+    talk = Talk(site_of(bay("A", priority=2.0), bay("B"), fuse_a=30.0))
+    talk.ready("A", "B")
+    assert targets(talk) == {"A": 20.0, "B": 10.0}
+
+
+def test_by_priority_the_first_gets_all_it_can_use_and_the_others_their_minimum():
+    talk = Talk(
+        site_of(bay("A"), bay("B", priority=3.0), fuse_a=30.0, policy=Policy(share=Share.PRIORITY))
+    )
+    talk.ready("A", "B")
+    assert targets(talk) == {"A": 6.0, "B": 24.0}
+
+
+def test_first_come_first_served():
+    talk = Talk(site_of(bay("A"), bay("B"), fuse_a=36.0, policy=Policy(share=Share.FIRST_COME)))
+    talk.ready("A", "B", plugged=False)
+    talk.plugs("B")
+    talk.after(60).plugs("A")
+    assert targets(talk) == {"A": 6.0, "B": 30.0}
+
+
+@pytest.mark.parametrize(("hour", "charges"), [("00:00", True), ("23:00", False)])
+def test_the_cheapest_hour_is_waited_for_where_there_is_time(hour: str, charges: bool):
+    """It is 13:00 by the clocks of the site."""
+    cheap = time.fromisoformat(hour)
+    prices = ((cheap, 0.1),) if charges else ((time(0), 0.5), (cheap, 0.1))
+    site = site_of(
+        bay("A"),
+        policy=Policy(share=Share.CHEAPEST),
+        tariff=Tariff(currency="EUR", prices=prices),
+    )
+    talk = Talk(site, solver.solve)
+    talk.ready("A", plugged=False)
+    talk.plugs("A", energy_wh=10_000.0, departure=talk.now + timedelta(hours=16))
+    assert (targets(talk)["A"] > 0) is charges
+
+
+def test_a_car_in_a_hurry_does_not_wait_for_the_cheapest_hour():
+    site = site_of(
+        bay("A"),
+        policy=Policy(share=Share.CHEAPEST),
+        tariff=Tariff(currency="EUR", prices=((time(0), 0.5), (time(23), 0.1))),
+    )
+    talk = Talk(site, solver.solve)
+    talk.ready("A", plugged=False)
+    talk.plugs("A", energy_wh=20_000.0, departure=talk.now + timedelta(hours=1))
+    assert targets(talk)["A"] == 32.0
+
+
+# ── 0, or the minimum ─────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("fuse_a", [0.0, 3.0, 5.9, 6.0, 11.9, 12.0, 13.7, 25.0])
+def test_nobody_is_told_anything_between_0_and_6_a(fuse_a: float):
+    found = targets(park(4, fuse_a)).values()
+    assert all(current_a == 0.0 or current_a >= 6.0 for current_a in found)
+    assert sum(found) <= fuse_a + 1e-9
+    assert sum(current_a > 0 for current_a in found) == min(4, int(fuse_a // 6))
+
+
+def test_a_charger_whose_hardware_is_below_6_a_is_not_switched_on():
+    assert targets(park(1, 63.0, max_a=5.0)) == {"B00": 0.0}
+
+
+def test_a_fallback_of_6_a_is_reserved_and_used():
+    talk = Talk(
+        site_of(*(bay(f"B{i}") for i in range(3)), fuse_a=18.0, offline=Offline(fallback_a=6.0))
+    )
+    talk.ready("B0", "B1", "B2", fallback_a=6.0)
+    assert set(targets(talk).values()) == {6.0}
+
+
+def test_a_limit_that_leaves_less_than_6_a_pauses():
+    talk = park(1, 63.0)
+    talk.holds("B00", 32.0)
+    talk.limits(5.9)
+    assert targets(talk) == {"B00": 0.0}
+
+
+# ── Turns ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_all_have_their_turn_when_there_is_room_for_one_at_a_time():
+    talk = park(4, 9.0, rotate_every_s=300.0)
+    on: Counter[str] = Counter()
+    for _ in range(4 * 300 // 10 * 3):
+        talk.obeys(10.0, step_s=10.0)
+        on.update(name for name in targets(talk) if talk.of(name).proved_a > 0)
+    assert set(on) == {"B00", "B01", "B02", "B03"}
+    assert max(on.values()) < 1.5 * min(on.values())
+
+
+def test_who_is_on_stays_on_for_its_slice():
+    talk = park(2, 9.0, rotate_every_s=600.0)
+    talk.obeys(30.0)
+    first = [name for name in ("B00", "B01") if talk.of(name).proved_a > 0]
+    talk.obeys(500.0)
+    assert [name for name in ("B00", "B01") if talk.of(name).proved_a > 0] == first
+
+
+def test_the_current_goes_over_without_an_overlap():
+    talk = park(2, 9.0, rotate_every_s=120.0)
+    for _ in range(80):
+        talk.obeys(5.0)
+        assert talk.ledger("B00") + talk.ledger("B01") <= 9.0
+
+
+def test_a_three_phase_car_is_not_starved_by_one_phase_cars_on_its_phases():
+    """One-phase cars fill L1 and L2 in turn; the big one needs both at once."""
+    bays = (bay("BIG"), *(bay(f"S{i}", "main", (L1, L2, L3)[i % 3]) for i in range(6)))
+    talk = Talk(site_of(*bays, fuse_a=9.0, policy=Policy(rotate_every_s=120.0)))
+    talk.ready("S0", "S1", "S2", "S3", "S4", "S5", "BIG")
+    charged = 0
+    for _ in range(150):
+        talk.obeys(10.0, step_s=10.0)
+        charged += talk.of("BIG").proved_a > 0
+    assert charged >= 5, "it had no turn in 25 minutes"
+
+
+def test_a_car_that_takes_nothing_gives_way_to_one_that_would():
+    talk = park(2, 9.0, rotate_every_s=3600.0)
+    talk.obeys(30.0)
+    first, other = ("B00", "B01") if talk.of("B00").proved_a > 0 else ("B01", "B00")
+    talk.status(first, ConnectorStatus.SUSPENDED_EV)
+    talk.obeys(260.0, **{first: 0.0})
+    assert talk.of(other).proved_a > 0
+
+
+# ── Ramps ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_increases_of_one_charger_are_apart():
+    talk = Talk(metered(bay("A"), fuse_a=32.0))
+    talk.ready("A")
+    raised = []
+    before = 0.0
+    for second in range(300):
+        talk.after(1).meter(10.0 if (second // 10) % 2 else 12.0)
+        for order in talk.due():
+            talk.confirms(talk.sends(order))
+            if isinstance(order, SetLimit):
+                if before > 0 and order.current_a > before:
+                    raised.append(talk.now)
+                before = order.current_a
+        if second % 5 == 0:
+            talk.draws("A", talk.of("A").proved_a)
+    gaps = [b - a for a, b in zip(raised, raised[1:], strict=False)]
+    assert all(gap >= INCREASES_APART for gap in gaps)
+
+
+def test_a_building_that_oscillates_does_not_make_the_limit_hunt():
+    talk = Talk(metered(bay("A"), fuse_a=32.0))
+    talk.ready("A")
+    orders = 0
+    for second in range(600):
+        talk.after(1).meter((10.0 if (second // 10) % 2 else 13.0) + talk.of("A").proved_a)
+        for order in talk.due():
+            talk.confirms(talk.sends(order))
+            orders += 1
+        if second % 5 == 0:
+            talk.draws("A", talk.of("A").proved_a)
+    assert orders <= 12, "the highest of the last half minute is what counts"
+
+
+def test_a_gain_of_less_than_an_ampere_is_not_worth_a_message():
+    talk = park(1, 20.0)
+    talk.holds("B00", 10.0)
+    talk.site = replace(talk.site, circuits=(fuse("main", 10.5),))
+    assert targets(talk.after(60)) == {"B00": 10.0}
+    talk.site = replace(talk.site, circuits=(fuse("main", 11.0),))
+    assert targets(talk) == {"B00": 11.0}
+
+
+def test_a_decrease_is_never_held_back():
+    talk = park(1, 20.0)
+    talk.holds("B00", 20.0)
+    talk.site = replace(talk.site, circuits=(fuse("main", 19.9),))
+    assert targets(talk) == {"B00": 19.9}
+
+
+# ── Cars that draw less ───────────────────────────────────────────────────────────────────
+
+
+def test_a_car_that_draws_less_for_a_minute_leaves_the_rest_to_the_others():
+    talk = park(2, 40.0)
+    talk.obeys(120.0, B00=10.0)
+    assert talk.target("B00") == 12.0, "what it draws and a little above"
+    assert talk.target("B01") == 28.0
+
+
+def test_a_car_that_can_take_more_again_gets_more_again():
+    talk = park(2, 40.0)
+    talk.obeys(120.0, B00=10.0)
+    talk.obeys(120.0)
+    assert talk.target("B00") == 20.0
+
+
+def test_what_the_car_says_it_takes_is_all_it_gets():
+    talk = Talk(site_of(bay("A"), fuse_a=40.0))
+    talk.ready("A", plugged=False)
+    talk.plugs("A", max_a=16.0)
+    assert talk.target("A") == 16.0
+
+
+# ── Rounding ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("asked", "wire"),
+    [(8.0, 8.0), (7.99999999, 8.0), (7.95, 7.9), (0.0, 0.0), (-1.0, 0.0), (7.9998, 7.9)],
+)
+def test_a_limit_is_floored_to_a_tenth_after_noise_is_taken_off(asked: float, wire: float):
+    assert floor_to_wire(asked) == wire
