@@ -58,7 +58,8 @@ async def in_charge(
     desk = EngineDesk(engine, dry_run=dry_run)
     work = [asyncio.create_task(engine.run(), name="engine")]
     if page is not None:
-        work.append(asyncio.create_task(serve(create_app(desk), *page), name="page"))
+        web = create_app(desk, stale_after_s=max(15.0, 3 * site.interval_s))
+        work.append(asyncio.create_task(serve(web, *page), name="page"))
     caller = asyncio.current_task()
     broken: list[BaseException] = []
 

@@ -13,14 +13,15 @@ sent, and when it is safe to send it, is decided in `dispatch`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import solver
 from loadmgr.core import building, envelope, explain
+from loadmgr.core.alarms import alarms
 from loadmgr.core.assemble import assemble
 from loadmgr.core.claims import claims, reserved
-from loadmgr.core.envelope import POWER, Row, load_on
+from loadmgr.core.envelope import Row, load_on
 from loadmgr.core.ledger import worst_case
 from loadmgr.core.outlook import forecast, shortfalls
 from loadmgr.core.settle import Settled, settle
@@ -59,7 +60,7 @@ def tick(site: Site, state: State, now: datetime, solve: Solve = solver.solve) -
         forecast=forecast(site, question, sharing, solution, settled),
         shortfalls=shortfalls(site, question, sharing, solution, now),
         solve=report,
-        alarms=_alarms(site, state, rows, ledger, lost),
+        alarms=alarms(site, state, question, lost),
     )
 
 
@@ -109,29 +110,3 @@ def _row_uses(
                 )
             )
     return tuple(uses)
-
-
-def _alarms(
-    site: Site,
-    state: State,
-    rows: Mapping[CircuitId, tuple[Row, ...]],
-    ledger: Mapping[EvseId, PerPhase],
-    lost: Sequence[CircuitId],
-) -> tuple[str, ...]:
-    """What a person should know of: sentences."""
-    alarms = [f"The meter of {site.circuit[circuit].label} is silent." for circuit in lost]
-    for evse in site.evses:
-        belief = state.evses[evse.id]
-        if belief.quarantine is not None:
-            alarms.append(f"{evse.id} disobeys: {belief.quarantine.reason}.")
-        elif belief.connection is None:
-            held = evse.max_a if belief.fallback_a is None else belief.fallback_a
-            alarms.append(f"{evse.id} is not connected: {held:g} A are reserved for it.")
-    over = envelope.excess(site, rows, ledger)
-    for (circuit, number), amount in over.items():
-        unit = "W" if number == POWER else f"A on L{number + 1}"
-        alarms.append(
-            f"{site.circuit[circuit].label} could be drawn {amount:.1f} {unit} above its limit; "
-            "the chargers are being lowered."
-        )
-    return tuple(alarms)
