@@ -178,13 +178,15 @@ class Outlet:
 
     def _follow(self, now_s: float) -> None:
         if now_s >= self._looked_until_s:
-            commanded_a = self.commanded_a(now_s)
-            self.lawful.told(now_s, self._told_a(now_s))
+            # What was told within this second is not yet in force at its beginning: a profile
+            # that counts from the start of the transaction would be missed there.
+            as_of_s = max(now_s, self._told_s)
+            commanded_a = self.commanded_a(as_of_s)
+            self.lawful.told(now_s, self._told_a(as_of_s))
             if commanded_a != self._commanded_a:
                 self._commanded_a = commanded_a
-                acts_s = max(now_s, self._told_s) + self.station.temper.reaction_s
-                self._due.append((acts_s, commanded_a))
-            self._looked_until_s = self.station.changes_after_s(self.evse.number, now_s)
+                self._due.append((as_of_s + self.station.temper.reaction_s, commanded_a))
+            self._looked_until_s = self.station.changes_after_s(self.evse.number, as_of_s)
         while self._due and self._due[0][0] <= now_s:
             self.pilot_a = self._due.popleft()[1]
 

@@ -8,7 +8,7 @@ import pytest
 
 from loadmgr.model import ConnectorStatus, StationId
 from loadmgr.simulate.car import CarSpec
-from loadmgr.simulate.profiles import Period, Profile, Purpose, Unacceptable
+from loadmgr.simulate.profiles import Kind, Period, Profile, Purpose, Unacceptable
 from loadmgr.simulate.station import Station
 from loadmgr.simulate.temper import Temper, Zero
 
@@ -51,6 +51,18 @@ def test_without_any_profile_a_transaction_charges_at_hardware_maximum(site):
     station = charging(site)
     assert station.outlets[1].terminal_a == (16.0, 16.0, 16.0)
     assert station.outlets[1].status is ConnectorStatus.CHARGING
+
+
+def test_a_default_counted_from_the_start_of_a_transaction_holds_from_its_first_second(site):
+    station = station_of(site)
+    nothing = limit(0.0, at_s=None, kind=Kind.RELATIVE, purpose=Purpose.DEFAULT, level=0)
+    station.set_profile(1, nothing, T0)
+    station.plug(1, CAR, T0 + 5)
+    station.begin(1, T0 + 5.9, id="7", token="T")
+    station.set_profile(1, limit(7.0, at_s=T0 + 6), T0 + 6.2)
+    for second in range(6, 30):
+        station.advance(T0 + second)
+        assert station.outlets[1].pilot_a in (0.0, 7.0)
 
 
 @pytest.mark.parametrize("reaction_s", [0.5, 2.0, 7.0])
