@@ -13,10 +13,11 @@ function. Nothing here checks bounds: an index is counted in doubles, not in lan
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]  # ships no types
 from numba import types
 from numba.core.imputils import lower_builtin
 from numba.extending import intrinsic, models, register_model, type_callable
@@ -199,3 +200,14 @@ def observe(typing: Any, base: Any, index: Any) -> Any:
         return builder.load_atomic(builder.gep(args[0], [args[1]]), "acquire", 8)
 
     return types.int64(base, types.intp), emit
+
+
+if sys.platform == "win32":
+    # There is no sched_yield; spinning is all that is left.
+    @intrinsic
+    def give_way(typing: Any) -> Any:
+        """Let another thread run."""
+        return types.int32(), lambda context, builder, sig, args: ir.Constant(ir.IntType(32), 0)
+
+else:
+    give_way = types.ExternalFunction("sched_yield", types.int32())

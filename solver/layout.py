@@ -11,6 +11,9 @@ The walk is cut into parts of equal work that threads sweep side by side. A circ
 participants in several parts has a slot (a copy of its prices) in each of them.
 """
 
+# numba infers the types of what it compiles.
+# mypy: allow-untyped-defs
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -202,7 +205,7 @@ def _kinds(coupling: Floats) -> Ints:
 
 
 @njit(**JIT)
-def _useful(upper, value, step_h, energy, best):  # type: ignore[no-untyped-def]
+def _useful(upper, value, step_h, energy, best):
     """First useful step, the one after the last, and a fingerprint of what is asked."""
     n, steps = upper.shape
     first = np.zeros(n, dtype=np.int64)
@@ -226,7 +229,7 @@ def _useful(upper, value, step_h, energy, best):  # type: ignore[no-untyped-def]
 
 
 @njit(**JIT)
-def _walk(parent):  # type: ignore[no-untyped-def]
+def _walk(parent):
     """Place of each circuit in a walk that finishes a branch before the next."""
     circuits = len(parent)
     below = np.ones(circuits, dtype=np.int64)
@@ -248,7 +251,7 @@ def _walk(parent):  # type: ignore[no-untyped-def]
 
 
 @njit(**JIT)
-def _cut(start, size, circuit, parent, walk, parts):  # type: ignore[no-untyped-def]
+def _cut(start, size, circuit, parent, walk, parts):
     """Where the walk is cut: near equal work, across as few circuits as possible."""
     m = len(start)
     cut = np.zeros(parts + 1, dtype=np.int64)
@@ -282,7 +285,7 @@ def _cut(start, size, circuit, parent, walk, parts):  # type: ignore[no-untyped-
 
 
 @njit(**JIT)
-def _slots(circuit, cut, parent, order):  # type: ignore[no-untyped-def]
+def _slots(circuit, cut, parent, order):
     """One slot per part for each circuit that feeds a car there, in walking order."""
     circuits, parts, m = len(parent), len(cut) - 1, len(circuit)
     number = np.full((parts, circuits), -1, dtype=np.int64)
@@ -324,7 +327,7 @@ def _slots(circuit, cut, parent, order):  # type: ignore[no-untyped-def]
 
 
 @njit(**JIT)
-def _fill(room, worth, who, start, first, last, low, upper, value, step_h, energy, best):  # type: ignore[no-untyped-def]
+def _fill(room, worth, who, start, first, last, low, upper, value, step_h, energy, best):
     for j in range(len(who)):
         i = who[j]
         shift = start[j] - low[j]
@@ -335,7 +338,7 @@ def _fill(room, worth, who, start, first, last, low, upper, value, step_h, energ
 
 
 @njit(**JIT)
-def _rows(capacity, step_h, parent, circuit, who, coupling, start, low, size, room, width):  # type: ignore[no-untyped-def]
+def _rows(capacity, step_h, parent, circuit, who, coupling, start, low, size, room, width):
     """Capacity of the rows that can bind, inf elsewhere, and how much coupling each carries.
 
     A row cannot bind when all that may come from below, each branch capped by its own row,
@@ -370,7 +373,7 @@ def _rows(capacity, step_h, parent, circuit, who, coupling, start, low, size, ro
 
 
 @njit(**JIT)
-def _paces(kept, count, weight, parent, circuit, who, coupling, start, low, size, room):  # type: ignore[no-untyped-def]
+def _paces(kept, count, weight, parent, circuit, who, coupling, start, low, size, room):
     """Step sizes σ = w/Σα of rows and τ = 1/Σwα of cars, the diagonal of Pock and Chambolle.
 
     A participant takes the smallest τ of its steps, so that its projection stays Euclidean.

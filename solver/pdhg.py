@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from solver.problem import Problem
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 PARTS = 2  # fixed, so that the number of threads changes nothing
 MOST_SWEEPS = 100_000
-WEIGHT = 0.1  # primal weight, in units of rms(worth)/rms(room)
+WEIGHT = 0.15  # primal weight, in units of rms(worth)/rms(room)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -96,11 +97,20 @@ def solve_kernel(
     layout = lay_out(problem, PARTS)
     state = new_state(layout)
     omega = layout.scale * WEIGHT
+    started = warm is not None and _begin_at(warm, problem, layout, state)
+    if started and warm is not None:
+        omega = warm.omega
     if not len(layout.who):
         outcome = Outcome(0.0, 0.0, 0, omega, True)
     else:
         outcome, _ = iterate(
-            layout, state, omega, tol=tol, deadline_s=deadline_s, threads=min(threads, PARTS)
+            layout,
+            state,
+            omega,
+            tol=tol,
+            deadline_s=deadline_s,
+            threads=min(threads, PARTS),
+            warm=started,
         )
     return _result(problem, layout, state, outcome)
 
@@ -113,6 +123,7 @@ def iterate(
     tol: float,
     deadline_s: float | None = None,
     threads: int = 1,
+    warm: bool = False,
     most: int = MOST_SWEEPS,
 ) -> tuple[Outcome, Floats]:
     """Run the loop on its threads; what it found is in `state`. Also the trace of proofs."""
@@ -124,7 +135,7 @@ def iterate(
         try:
             found = run(
                 layout.cells, layout.cars, layout.tree, state, flag, trace,
-                me, threads, float(omega), float(tol), most,
+                me, threads, warm, layout.scale * WEIGHT, float(omega), float(tol), most,
             )  # fmt: skip
             if me == 0:
                 outcome.append(found)
@@ -147,16 +158,39 @@ def iterate(
     return Outcome(*outcome[0]), trace[trace[:, 0] > 0]
 
 
+def _begin_at(warm: Warm, problem: Problem, layout: Layout, state: State) -> bool:
+    """Start from an old plan and old prices, cut to what now fits; whether they are usable."""
+    if warm.x.shape != problem.upper.shape or warm.row_dual.shape != problem.capacity.shape:
+        return False
+    car, step, inside = _places(layout, problem.steps)
+    old = warm.x[layout.who[car[inside]], step[inside]] * problem.step_h[step[inside]]
+    state.x[inside] = np.minimum(old, layout.cells.room[inside])
+    tree = layout.tree
+    y = state.y.reshape(tree.capacity.shape)
+    y[:, :, : problem.steps] = warm.row_dual[layout.circuit] / problem.step_h
+    y[tree.pace <= 0.0] = 0.0
+    state.anchor_x[:] = state.x
+    state.anchor_y[:] = state.y
+    state.next_x[:] = state.x
+    state.next_y[:] = state.y
+    return True
+
+
+def _places(layout: Layout, steps: int) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+    """Car and step of each cell, and whether that step is one of the problem's."""
+    cars = layout.cars
+    car = np.repeat(np.arange(len(layout.who)), cars.size)
+    step = np.arange(len(car)) - cars.start[car] + cars.first[car]
+    return car, step, step < steps
+
+
 def _result(problem: Problem, layout: Layout, state: State, outcome: Outcome) -> KernelResult:
     x = np.zeros(problem.upper.shape)
-    cars, tree, steps = layout.cars, layout.tree, problem.steps
+    tree, steps = layout.tree, problem.steps
     y = np.zeros(problem.capacity.shape)
     energy = np.zeros(problem.n)
     if len(layout.who):
-        cell = np.arange(len(state.best_plan))
-        car = np.repeat(np.arange(len(layout.who)), cars.size)
-        step = cell - cars.start[car] + cars.first[car]
-        inside = step < steps
+        car, step, inside = _places(layout, steps)
         x[layout.who[car[inside]], step[inside]] = (
             state.best_plan[inside] / problem.step_h[step[inside]]
         )

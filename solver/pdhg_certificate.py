@@ -5,6 +5,9 @@ solved exactly. Plan: every cell is scaled by the worst C/load on its way to the
 cars, one after another, take back what still fits, best cells first.
 """
 
+# numba infers the types of what it compiles.
+# mypy: allow-untyped-defs
+
 from __future__ import annotations
 
 import numpy as np
@@ -29,7 +32,7 @@ BIG = 1e300
 
 
 @njit(**FAST)
-def knapsack(worth, tariff, room, cell, step, size, kink, slope, base, bends, level):  # type: ignore[no-untyped-def]
+def knapsack(worth, tariff, room, cell, step, size, kink, slope, base, bends, level):
     """max Σ (worth − tariff)·e + U(Σe) over a car's polytope, and its λ, by its dual.
 
     The dual is convex and piecewise linear in λ; from a good guess its least point is a few
@@ -81,7 +84,7 @@ def knapsack(worth, tariff, room, cell, step, size, kink, slope, base, bends, le
 
 
 @njit(**FAST)
-def prove(cells, cars, tree, state, part):  # type: ignore[no-untyped-def]
+def prove(cells, cars, tree, state, part):
     """This part's share of the bound; leaves its loads under x⁺ at the meetings."""
     _, rows, width = tree.capacity.shape
     per_slot, bound, bends = rows * width, 0.0, cars.kink.shape[1]
@@ -121,7 +124,7 @@ def prove(cells, cars, tree, state, part):  # type: ignore[no-untyped-def]
 
 
 @njit(**FAST)
-def fit(cells, cars, tree, state, part):  # type: ignore[no-untyped-def]
+def fit(cells, cars, tree, state, part):
     """Scale this part's cells until every row is kept; leaves the new loads at the meetings."""
     _, rows, width = tree.capacity.shape
     per_slot = rows * width
@@ -165,7 +168,7 @@ def fit(cells, cars, tree, state, part):  # type: ignore[no-untyped-def]
 
 
 @njit(**FAST)
-def refill(cells, cars, tree, state, part):  # type: ignore[no-untyped-def]
+def refill(cells, cars, tree, state, part):
     """Let this part's cars take back what still fits; its share of the plan's worth.
 
     Of what is left on a circuit in several parts each part may use an equal share.
@@ -235,7 +238,7 @@ def _take_back(
     base,
     bends,
     charge,
-):  # type: ignore[no-untyped-def]
+):
     """Fill the best cells of one car while its energy, its reward and the rows allow."""
     rows = coupling.shape[1]
     bend, earned = 0, 0.0
@@ -279,7 +282,7 @@ def _take_back(
 
 
 @njit(**FAST)
-def price_energy(cells, cars, tree, state, part):  # type: ignore[no-untyped-def]
+def price_energy(cells, cars, tree, state, part):
     """Leave each car's best λ under the best row prices in `multiplier`."""
     _, rows, width = tree.capacity.shape
     per_slot, bends = rows * width, cars.kink.shape[1]
@@ -300,7 +303,7 @@ def price_energy(cells, cars, tree, state, part):  # type: ignore[no-untyped-def
 
 
 @njit(**FAST)
-def _announce(tree, state, part, parity):  # type: ignore[no-untyped-def]
+def _announce(tree, state, part, parity):
     """Leave this part's loads of the shared circuits where the others find them."""
     per_slot = tree.capacity.shape[1] * tree.capacity.shape[2]
     for s in range(tree.part_slots[part], tree.part_slots[part + 1]):
@@ -310,7 +313,7 @@ def _announce(tree, state, part, parity):  # type: ignore[no-untyped-def]
 
 
 @njit(**FAST)
-def _gather(tree, state, part, parity):  # type: ignore[no-untyped-def]
+def _gather(tree, state, part, parity):
     """Sum the loads of the shared circuits over all parts."""
     per_slot = tree.capacity.shape[1] * tree.capacity.shape[2]
     for s in range(tree.part_slots[part], tree.part_slots[part + 1]):

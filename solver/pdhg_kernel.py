@@ -5,6 +5,9 @@ them, x₀, y₀ the anchor, τ and σ step sizes, ω the primal weight, λ a ca
 All arrays are flat and read by index; see `solver.layout` for their order.
 """
 
+# numba infers the types of what it compiles.
+# mypy: allow-untyped-defs
+
 from __future__ import annotations
 
 from typing import Any, NamedTuple
@@ -57,8 +60,17 @@ def new_state(layout: Layout) -> State:
     parts, width = len(tree.part_cars) - 1, tree.capacity.shape[2]
     per_slot = tree.capacity.shape[1] * width
     return State(
-        *(np.zeros(n) for _ in range(6)),
-        *(np.zeros(rows) for _ in range(5)),
+        x=np.zeros(n),
+        anchor_x=np.zeros(n),
+        next_x=np.zeros(n),
+        plan=np.zeros(n),
+        best_plan=np.zeros(n),
+        loose_x=np.zeros(n),
+        y=np.zeros(rows),
+        anchor_y=np.zeros(rows),
+        next_y=np.zeros(rows),
+        best_y=np.zeros(rows),
+        loose_y=np.zeros(rows),
         sigma=tree.pace.reshape(-1).copy(),
         price=np.zeros(rows),
         load=np.zeros(rows),
@@ -73,7 +85,7 @@ def new_state(layout: Layout) -> State:
 
 
 @njit(**FAST)
-def _fill_to(v, q, room, cell, size, level):  # type: ignore[no-untyped-def]
+def _fill_to(v, q, room, cell, size, level):
     """q = clip(v − level, 0, room); its sum, and how many cells lie strictly inside."""
     zero, shift = splat(0.0), splat(level)
     filled, inside = zero, zero
@@ -87,8 +99,8 @@ def _fill_to(v, q, room, cell, size, level):  # type: ignore[no-untyped-def]
 
 
 @njit(**FAST)
-def _project(v, q, room, cell, size, tau, kink, slope, base, bends, bend, level):  # type: ignore[no-untyped-def]
-    """Nearest point q of a car's polytope to v, its reward included, from a guess of τλ.
+def _project(v, q, room, cell, size, tau, kink, slope, base, bends, bend, level, filled, inside):
+    """Nearest point q of a car's polytope to v, its reward included, from q at a guess of τλ.
 
     The charge Σq falls as the level τλ rises, while the charge the reward asks for at that
     level is a staircase up: kink j for levels between −τ slope[j] and −τ slope[j+1]. Newton on
@@ -96,8 +108,6 @@ def _project(v, q, room, cell, size, tau, kink, slope, base, bends, bend, level)
     """
     low = -tau * slope[base + bend]
     high = -tau * slope[base + bend + 1] if bend + 1 < bends else np.inf
-    level = min(max(level, low), high)
-    filled, inside = _fill_to(v, q, room, cell, size, level)
     under, over = -np.inf, np.inf  # levels known to be too low, too high
     for _ in range(200):
         excess = filled - kink[base + bend]
@@ -166,15 +176,27 @@ def _move_car(
     fresh,
     old,
     check,
-):  # type: ignore[no-untyped-def]
+):
     """One car's half of the operator, its Halpern step, and its part in the loads."""
-    pace = splat(tau)
+    pace, zero = splat(tau), splat(0.0)
+    level = max(multiplier, -slope[base + bend])
+    if bend + 1 < bends:
+        level = min(level, -slope[base + bend + 1])
+    level *= tau
+    shift, filled, inside = splat(level), zero, zero
     for i in range(0, size, WIDTH):
         gain = load(worth, cell + i) - load(price, step + i)
-        store(v, i, load(x, cell + i) + pace * gain)
+        aim = load(x, cell + i) + pace * gain
+        wish = aim - shift
+        take = smaller(larger(wish, zero), load(room, cell + i))
+        store(v, i, aim)
+        store(q, i, take)
+        filled = filled + take
+        inside = inside + equal(take, wish)
     level, bend = _project(
-        v, q, room, cell, size, tau, kink, slope, base, bends, bend, tau * multiplier
-    )
+        v, q, room, cell, size, tau, kink, slope, base, bends, bend,
+        level, total(filled), total(inside),
+    )  # fmt: skip
     keep, back = splat(fresh), splat(old)
     moved = splat(0.0)
     if check:
@@ -199,7 +221,7 @@ def _move_car(
 @njit(**FAST)
 def _move_rows(
     y, anchor, ahead, sigma, capacity, loads, moves, begin, end, omega, fresh, old, check
-):  # type: ignore[no-untyped-def]
+):
     """The rows' half: y⁺ = max(0, y + σω(load − C)), then the Halpern step.
 
     Returns Σ(y⁺−y)²/σω and Σ(y⁺−y)·moves.
@@ -220,7 +242,7 @@ def _move_rows(
 
 
 @njit(**FAST)
-def gather_prices(price, coupling, g, tariff, here, width):  # type: ignore[no-untyped-def]
+def gather_prices(price, coupling, g, tariff, here, width):
     """What a group pays in each step for all rows above it."""
     zero = splat(0.0)
     for i in range(0, width, WIDTH):
@@ -233,7 +255,7 @@ def gather_prices(price, coupling, g, tariff, here, width):  # type: ignore[no-u
 
 
 @njit(**FAST)
-def spread_load(rows, coupling, g, lifted, here, width):  # type: ignore[no-untyped-def]
+def spread_load(rows, coupling, g, lifted, here, width):
     """Add what a group takes in each step to the rows of its circuit."""
     for r in range(coupling.shape[1]):
         if coupling[g, r] > 0.0:
@@ -244,7 +266,7 @@ def spread_load(rows, coupling, g, lifted, here, width):  # type: ignore[no-unty
 
 
 @njit(**FAST)
-def clear(values, begin, end):  # type: ignore[no-untyped-def]
+def clear(values, begin, end):
     """Write zeros."""
     zero = splat(0.0)
     for i in range(begin, end, WIDTH):
@@ -252,7 +274,7 @@ def clear(values, begin, end):  # type: ignore[no-untyped-def]
 
 
 @njit(**FAST)
-def pass_up(rows, up, here, per_slot):  # type: ignore[no-untyped-def]
+def pass_up(rows, up, here, per_slot):
     """Add the rows of a slot to those of the slot above it."""
     if up >= 0:
         for i in range(0, per_slot, WIDTH):
@@ -261,7 +283,7 @@ def pass_up(rows, up, here, per_slot):  # type: ignore[no-untyped-def]
 
 
 @njit(**FAST)
-def pass_down(price, y, up, here, per_slot):  # type: ignore[no-untyped-def]
+def pass_down(price, y, up, here, per_slot):
     """The price of a slot: its own and all above."""
     for i in range(0, per_slot, WIDTH):
         above = load(price, up * per_slot + i) if up >= 0 else splat(0.0)
@@ -269,7 +291,7 @@ def pass_down(price, y, up, here, per_slot):  # type: ignore[no-untyped-def]
 
 
 @njit(**FAST)
-def sweep(cells, cars, tree, state, part, parity, omega, fresh, old, check):  # type: ignore[no-untyped-def]
+def sweep(cells, cars, tree, state, part, parity, omega, fresh, old, check):
     """Move the cars and the unshared circuits of one part; leave its loads at the meetings."""
     _, rows, width = tree.capacity.shape
     per_slot, coupling = rows * width, tree.coupling
@@ -350,7 +372,7 @@ def sweep(cells, cars, tree, state, part, parity, omega, fresh, old, check):  # 
 
 
 @njit(**FAST)
-def meet(tree, state, part, parity, omega, fresh, old, check):  # type: ignore[no-untyped-def]
+def meet(tree, state, part, parity, omega, fresh, old, check):
     """Move this part's copies of the shared circuits by the loads of all parts.
 
     Every part does the same arithmetic in the same order, so the copies stay equal.

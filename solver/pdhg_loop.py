@@ -5,6 +5,9 @@ so the answer does not depend on how many there are. They meet at a spinning bar
 a sweep: the loads of the circuits they share are all they must tell each other.
 """
 
+# numba infers the types of what it compiles.
+# mypy: allow-untyped-defs
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -12,24 +15,27 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from solver.lanes import observe, pointer, publish
+from solver.lanes import give_way, observe, pointer, publish
 from solver.pdhg_certificate import fit, price_energy, prove, refill
 from solver.pdhg_kernel import FAST, meet, sweep
 from solver.pdhg_pace import count_loose, go_back, repace, restart
 
 CHECK = 10  # sweeps between looks at the residual
-PROVE = 40  # sweeps between certificates
+PROVE = 40  # sweeps between certificates; CHECK once the gap is within NEARLY tolerances
+NEARLY = 2.0
 
 # Restart when the residual fell to ENOUGH of the epoch's first, or to SOME of it and rose
 # again, or when the epoch has taken TOO_LONG of all sweeps (Applegate et al. 2021, sec. 5).
-ENOUGH, SOME, TOO_LONG = 0.2, 0.8, 0.36
+ENOUGH, SOME, TOO_LONG = 0.3, 0.8, 0.15
 
 # What rests counts by SHARE in the step sizes, times FALL from restart to restart; what has
 # moved is remembered by MEMORY. Residuals beyond UNSTABLE are no norm: step too long.
-SHARE, FALL, MEMORY, UNSTABLE = 0.4, 0.7, 0.9, 1.0
+SHARE, FALL, MEMORY, UNSTABLE = 0.4, 0.7, 0.7, 1.0
 
 # The primal weight stays within a factor of its first guess; unclamped it drifts.
 CLAMP = 5.0
+
+PATIENCE = 2000  # turns at the barrier before the processor is offered to others
 
 STOP = 128  # place of the flag that ends the loop, beyond those of the barrier
 FLAGS = STOP + 8
@@ -46,17 +52,21 @@ class Outcome(NamedTuple):
 
 
 @njit(**FAST)
-def _barrier(flags, me, threads, epoch):  # type: ignore[no-untyped-def]
+def _barrier(flags, me, threads, epoch):
     if threads > 1:
         publish(flags, 8 * me, epoch)
         for other in range(threads):
+            turns = 0
             while observe(flags, 8 * other) < epoch:
+                turns += 1
+                if turns > PATIENCE:
+                    give_way()
                 if observe(flags, STOP) > 1:
                     return
 
 
 @njit(**FAST)
-def _certificate(cells, cars, tree, state, begin, end, flags, me, threads, epoch):  # type: ignore[no-untyped-def]
+def _certificate(cells, cars, tree, state, begin, end, flags, me, threads, epoch):
     for part in range(begin, end):
         prove(cells, cars, tree, state, part)
     _barrier(flags, me, threads, epoch + 1)
@@ -74,7 +84,7 @@ def _certificate(cells, cars, tree, state, begin, end, flags, me, threads, epoch
 
 
 @njit(**FAST)
-def _new_pace(cells, cars, tree, state, begin, end, flags, me, threads, epoch, share, memory):  # type: ignore[no-untyped-def]
+def _new_pace(cells, cars, tree, state, begin, end, flags, me, threads, epoch, share, memory):
     for part in range(begin, end):
         count_loose(cells, cars, tree, state, part, share, memory)
     _barrier(flags, me, threads, epoch + 1)
@@ -84,7 +94,7 @@ def _new_pace(cells, cars, tree, state, begin, end, flags, me, threads, epoch, s
 
 
 @njit(**FAST)
-def _keep_plan(cars, tree, state, part):  # type: ignore[no-untyped-def]
+def _keep_plan(cars, tree, state, part):
     first, last = tree.part_cars[part], tree.part_cars[part + 1]
     if first < last:
         begin, end = cars.start[first], cars.start[last - 1] + cars.size[last - 1]
@@ -92,27 +102,32 @@ def _keep_plan(cars, tree, state, part):  # type: ignore[no-untyped-def]
 
 
 @njit(**FAST)
-def _keep_prices(tree, state, part):  # type: ignore[no-untyped-def]
+def _keep_prices(tree, state, part):
     per_slot = tree.capacity.shape[1] * tree.capacity.shape[2]
     begin, end = tree.part_slots[part] * per_slot, tree.part_slots[part + 1] * per_slot
     state.best_y[begin:end] = state.next_y[begin:end]
 
 
 @njit(**FAST)
-def run(cells, cars, tree, state, flag, trace, me, threads, omega, tol, most):  # type: ignore[no-untyped-def]
+def run(cells, cars, tree, state, flag, trace, me, threads, warm, home, omega, tol, most):
     """The loop of thread `me`. Returns best worth, bound, sweeps, primal weight, success.
 
     `flag` is (FLAGS,) int64 zeros shared by the threads; writing 1 at STOP ends the loop at
     the next check with what there is, 2 ends it at once. `trace` is (rows, 4): sweeps, worth,
-    bound and residual at each certificate, while rows last.
+    bound and residual at each certificate, while rows last. `warm` says that
+    `state` is not all zero, `home` is the first guess of the primal weight, near which it stays; `omega` where it starts.
     """
     flags = pointer(flag)
     parts = len(state.scratch)
     begin, end = parts * me // threads, parts * (me + 1) // threads
-    least_omega, most_omega = omega / CLAMP, omega * CLAMP
+    least_omega, most_omega = home / CLAMP, home * CLAMP
+    omega = min(max(omega, least_omega), most_omega)
     share, epoch, done, age, proofs = SHARE, 0, 0, 0, 0
     best, bound, converged = -np.inf, np.inf, False
-    first, before = 0.0, 0.0
+    first, before, next_proof = 0.0, 0.0, PROVE
+    if warm:  # what rests and what moves is known already
+        _new_pace(cells, cars, tree, state, begin, end, flags, me, threads, epoch, share, 0.0)
+        epoch += 2
     while done < most:
         done += 1
         fresh, old = (age + 1.0) / (age + 2.0), 1.0 / (age + 2.0)
@@ -139,7 +154,7 @@ def run(cells, cars, tree, state, flag, trace, me, threads, omega, tol, most):  
         residual = np.sqrt(max(moved - crossed, 0.0))
         if age == 1:
             first = before = residual
-        if done % PROVE == 0 or done == most or stop or moved <= 0.0:
+        if done >= next_proof or done == most or stop or moved <= 0.0:
             worth, proven = _certificate(
                 cells, cars, tree, state, begin, end, flags, me, threads, epoch
             )
@@ -156,7 +171,9 @@ def run(cells, cars, tree, state, flag, trace, me, threads, omega, tol, most):  
                 trace[proofs, 0], trace[proofs, 1] = done, worth
                 trace[proofs, 2], trace[proofs, 3] = proven, residual
                 proofs += 1
-            converged = bound - best <= tol * max(abs(best), abs(bound))
+            allowed = tol * max(abs(best), abs(bound))
+            converged = bound - best <= allowed
+            next_proof = done + (PROVE if bound - best > NEARLY * allowed else CHECK)
             if converged or stop or moved <= 0.0:
                 break
         if crossed > UNSTABLE * moved and share < 1.0:

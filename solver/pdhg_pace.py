@@ -8,17 +8,18 @@ fixed-point residual that is not a norm any more: then back to the anchor, with 
 in between counted in full.
 """
 
+# numba infers the types of what it compiles.
+# mypy: allow-untyped-defs
+
 from __future__ import annotations
 
-import numpy as np
 from numba import njit
 
-from solver.lanes import WIDTH
 from solver.pdhg_kernel import FAST
 
 
 @njit(**FAST)
-def count_loose(cells, cars, tree, state, part, share, memory):  # type: ignore[no-untyped-def]
+def count_loose(cells, cars, tree, state, part, share, memory):
     """Coupling of what is free to move on each row, left in `load` and at the meetings."""
     shape = tree.capacity.shape
     rows = shape[1]
@@ -49,7 +50,7 @@ def count_loose(cells, cars, tree, state, part, share, memory):  # type: ignore[
 
 
 @njit(**FAST)
-def repace(cells, cars, tree, state, part, share, memory):  # type: ignore[no-untyped-def]
+def repace(cells, cars, tree, state, part, share, memory):
     """Set σ and τ of one part from what was counted."""
     shape = tree.capacity.shape
     rows, width = shape[1], shape[2]
@@ -91,7 +92,7 @@ def repace(cells, cars, tree, state, part, share, memory):  # type: ignore[no-un
 
 
 @njit(**FAST)
-def restart(cars, tree, state, part):  # type: ignore[no-untyped-def]
+def restart(cars, tree, state, part):
     """Anchor at (x⁺, y⁺); leaves how far the epoch went, squared, in the sums."""
     x_far, y_far = 0.0, 0.0
     for j in range(tree.part_cars[part], tree.part_cars[part + 1]):
@@ -118,7 +119,7 @@ def restart(cars, tree, state, part):  # type: ignore[no-untyped-def]
 
 
 @njit(**FAST)
-def go_back(cars, tree, state, part):  # type: ignore[no-untyped-def]
+def go_back(cars, tree, state, part):
     """Return to the anchor."""
     for j in range(tree.part_cars[part], tree.part_cars[part + 1]):
         for i in range(cars.start[j], cars.start[j] + cars.size[j]):

@@ -6,13 +6,13 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from tests.solver.strategies import problems, random_problem
 
 from benchmarks.subjects import Dials, site
 from solver import Peak, Problem, Reward
 from solver.certify import certify
 from solver.highs import Highs
 from solver.pdhg import solve_kernel, supports
+from tests.solver.strategies import problems, random_problem
 
 
 def certified(problem, result, tol=1e-6):
@@ -116,7 +116,7 @@ def test_a_site_of_two_hundred_agrees_with_highs(seed):
     assert found.objective == pytest.approx(optimum(problem), rel=2e-6)
 
 
-@pytest.mark.parametrize("cars, depth", [(60, 1), (90, 3), (150, 5)])
+@pytest.mark.parametrize(("cars", "depth"), [(60, 1), (90, 3), (150, 5)])
 def test_the_number_of_threads_changes_nothing(cars, depth):
     problem = site(Dials(cars=cars, depth=depth, panel=7, feeder=3), 4).problem()
     one, two = solve_kernel(problem, threads=1), solve_kernel(problem, threads=2)
