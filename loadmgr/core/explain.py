@@ -16,7 +16,7 @@ from loadmgr.core.envelope import POWER, ROWS, Row
 from loadmgr.core.settle import Settled
 from loadmgr.core.state import EvseState, State
 from loadmgr.model import Allocation, CircuitId, Code, Evse, EvseId, Rung, Site
-from loadmgr.units import floor_to_wire
+from loadmgr.units import Phase, floor_to_wire
 
 
 def allocations(
@@ -32,9 +32,14 @@ def allocations(
     found: dict[EvseId, Allocation] = {}
     for claim in claims:
         evse = claim.evse
+        end = _end(site, settled.bottleneck[evse.id])
         ladder = sorted(
             _ladder(site, now, rows, claim, claims, settled, lost_meters),
-            key=lambda rung: (rung.amps_a, _LOUDER.index(rung.code)),
+            key=lambda rung: (
+                rung.amps_a,
+                (rung.circuit, rung.phase) != end,
+                _LOUDER.index(rung.code),
+            ),
         )
         found[evse.id] = Allocation(
             evse=evse.id, current_a=settled.current_a[evse.id], ladder=tuple(ladder)
@@ -49,6 +54,14 @@ def allocations(
                 steered=belief.quarantine is not None,  # a quarantined one is told to stop
             )
     return found
+
+
+def _end(site: Site, row: int) -> tuple[CircuitId, Phase | None] | None:
+    """The row that ended a fair share: of several that are full, the one where more would help."""
+    if row < 0:
+        return None
+    number = row % ROWS
+    return site.circuits[row // ROWS].id, Phase(number) if number < POWER else None
 
 
 # Of two rungs at the same height the turn tells the most, then whichever stands first in `Code`.
@@ -98,7 +111,7 @@ def _ladder(
         said = turn is not None and turn.circuit == circuit
         if said or circuit not in site.path[claim.evse.circuit]:
             continue
-        tightest = _tightest(rows[circuit], settled.slack[k], claim, settled)
+        tightest = _tightest(rows[circuit], k, claim, settled)
         if tightest is not None:
             row, amps = tightest
             ladder.append(_full(row, amps, site, claim, claims, settled, circuit in lost_meters))
@@ -106,12 +119,13 @@ def _ladder(
 
 
 def _tightest(
-    rows: Sequence[Row], slack: Sequence[float], claim: Claim, settled: Settled
+    rows: Sequence[Row], k: int, claim: Claim, settled: Settled
 ) -> tuple[Row, float] | None:
-    """The row of a circuit that leaves this claim the least, and how much it leaves.
+    """The row of circuit `k` that leaves this claim the least, and how much it leaves.
 
-    Room for less than the minimum is no room.
+    Of several, the one that ended its fair share. Room for less than the minimum is no room.
     """
+    slack, end = settled.slack[k], settled.bottleneck[claim.evse.id] - k * ROWS
     found: tuple[Row, float] | None = None
     target = settled.target_a[claim.evse.id]
     for row in rows:
@@ -121,7 +135,7 @@ def _tightest(
         amps = floor_to_wire(target + max(0.0, float(slack[row.number])) / load)
         if amps < claim.evse.min_a:
             amps = 0.0
-        if found is None or amps < found[1]:
+        if found is None or amps < found[1] or (amps == found[1] and row.number == end):
             found = (row, amps)
     return found
 

@@ -20,7 +20,7 @@ from loadmgr.core.turns import Admission, admit
 from loadmgr.model import EvseId, Share, Site
 from loadmgr.units import floor_to_wire
 from solver.fair import max_min
-from solver.problem import Floats
+from solver.problem import Floats, Ints
 
 INCREASES_APART = timedelta(seconds=12)
 WORTH_RAISING_A = 1.0  # a smaller gain is not worth a message, unless it is the last one
@@ -34,6 +34,7 @@ class Settled:
     target_a: Mapping[EvseId, float]  # before ramps and rounding
     admission: Admission
     slack: Floats  # (K, R) what the rows have left under the targets [A or W]
+    bottleneck: Mapping[EvseId, int]  # which of the flattened rows ended a fair share; −1: none
     waits_for_price: frozenset[EvseId]
     held_back: Mapping[EvseId, datetime]  # raises that wait, and until when
 
@@ -58,7 +59,9 @@ def settle(
     wanted = [i not in cheap and upper[i] >= least[i] for i in range(len(claims))]
     admission = admit(site, claims, least, wanted, load, room, calm_room, now)
     on = np.array(admission.on, dtype=bool)
-    share = _share(claims, load, room, upper * on, np.maximum(least, floor) * on, least * on)
+    share, bottleneck = _share(
+        claims, load, room, upper * on, np.maximum(least, floor) * on, least * on
+    )
     slack = (room - load @ share).reshape(-1, ROWS) if len(claims) else question.room
     target = {
         claim.evse.id: float(share[i]) + claim.fallback_a if on[i] else 0.0
@@ -75,6 +78,7 @@ def settle(
         target_a=target,
         admission=admission,
         slack=slack,
+        bottleneck={c.evse.id: int(r) for c, r in zip(claims, bottleneck, strict=True)},
         waits_for_price=frozenset(claims[i].evse.id for i in cheap),
         held_back=held,
     )
@@ -115,13 +119,16 @@ def _share(
     upper: Floats,
     floor: Floats,
     least: Floats,
-) -> Floats:
-    """Weighted max-min shares, tier by tier; the minima of later tiers are set aside first.
+) -> tuple[Floats, Ints]:
+    """Weighted max-min shares, tier by tier, and the row that ends each (−1: its own upper bound).
+
+    The minima of later tiers are set aside first.
 
     A floor that the plan asked for and the rows no longer have is given up:
     the minimum of everybody who is on comes first.
     """
     share: Floats = np.zeros(len(claims))
+    bottleneck: Ints = np.full(len(claims), -1)
     weight = np.array([claim.weight for claim in claims])
     if (load @ floor > room + 1e-6).any():
         floor = least
@@ -129,11 +136,12 @@ def _share(
     left = room - load @ floor
     for tier in np.unique(tiers):
         inside = tiers == tier
-        lent = np.maximum(left + load[:, inside] @ floor[inside], 0.0)
+        # Floors from the linear program are exact to its tolerance only: they fit by definition.
+        lent = np.maximum(left, 0.0) + load[:, inside] @ floor[inside]
         part = max_min(load[:, inside], lent, upper[inside], weight[inside], floor[inside])
-        share[inside] = part.x
+        share[inside], bottleneck[inside] = part.x, part.bottleneck
         left = lent - load[:, inside] @ part.x
-    return share
+    return share, bottleneck
 
 
 def _ramp(claim: Claim, target_a: float, now: datetime) -> tuple[float, datetime | None]:
