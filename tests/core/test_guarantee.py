@@ -207,19 +207,19 @@ class Faults(RuleBasedStateMachine):
                 asked or after == before or max(after[said.evse]) < max(before[said.evse])
             )
 
-    @rule(number=st.integers(0, 4), kind=st.sampled_from([Confirmed, Refused]))
-    def answer_for_somebody_else(self, number: int, kind: Any) -> None:
-        """A stranger answers on a connection of its own, whatever became of the order."""
-        evse = self.some_evse(number).id
-        order = self.talk.state.evses[evse].in_flight
-        if order is not None:
+    @rule(kind=st.sampled_from([Confirmed, Refused]))
+    def stranger_answers(self, kind: Any) -> None:
+        """On a connection of its own, and sooner than the station."""
+        self.tick(True)
+        in_flight = [b.in_flight for b in self.talk.state.evses.values() if b.in_flight]
+        for order in in_flight:
             before = self.talk.state
             more = {"current_a": 0.0} if isinstance(order, ReadFallback) else {}
             self.hears(
                 kind(
                     at=self.talk.now,
                     serial=order.serial,
-                    evse=evse,
+                    evse=order.evse,
                     connection=order.connection + 1000,
                     **(more if kind is Confirmed else {}),
                 )
