@@ -138,7 +138,7 @@ def test_a_plan_that_is_a_hair_above_the_fuse_is_taken_as_it_is_meant():
     talk = Talk(site_of(bay("A"), bay("B"), fuse_a=20.0), nearly)
     talk.ready("A", "B", plugged=False)
     for name in "AB":
-        talk.plugs(name, name, energy_wh=30_000.0, departure=talk.now + timedelta(hours=2))
+        talk.plugs(name, name, energy_wh=60_000.0, departure=talk.now + timedelta(hours=2))
     assert sum(targets(talk).values()) == pytest.approx(20.0, abs=0.2)
 
 
