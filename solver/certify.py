@@ -117,7 +117,8 @@ def stakes(problem: Problem) -> float:
     if problem.n == 0 or problem.steps == 0:
         return 0.0
     most = np.minimum(problem.energy, problem.charge(problem.upper))
-    best = np.abs(problem.value).max(axis=1)
+    stay = (problem.upper > 0) | (problem.lower < 0)
+    best = np.abs(np.where(stay, problem.value, 0.0)).max(axis=1)
     if problem.reward is not None and problem.reward.slope.shape[1]:
         best = best + problem.reward.slope[:, 0]
     return float(most @ best)

@@ -87,6 +87,18 @@ def fill(
 
 
 @njit(cache=True, nogil=True)
+def at_price(
+    step_h: Floats, upper: Floats, lower: Floats, energy: float, mu: float, margin: Floats
+) -> Any:
+    """The same at one price of energy: never too low."""
+    earned = mu * energy if mu > 0.0 else 0.0
+    for t in range(len(step_h)):
+        gain = margin[t] - mu * step_h[t]
+        earned += gain * (upper[t] if gain > 0.0 else max(lower[t], 0.0))
+    return earned
+
+
+@njit(cache=True, nogil=True)
 def at_best_price(
     step_h: Floats, upper: Floats, lower: Floats, energy: float, hint: float, margin: Floats
 ) -> Any:
@@ -95,38 +107,30 @@ def at_best_price(
     Σ u·max(margin − μΔ, 0) + E·μ is convex in μ ≥ 0 with its corners where a cell breaks
     even; from a hint that is nearly right it is a step or two to the lowest corner.
     """
-    steps = len(step_h)
-    mu = max(hint, 0.0) if energy < np.inf and hint < np.inf else 0.0
-    for _ in range(8 if energy < np.inf else 0):
-        taken, above, below = 0.0, np.inf, 0.0
-        for t in range(steps):
-            density = margin[t] / step_h[t]
-            if density > mu:
+    if not energy < np.inf:
+        return at_price(step_h, upper, lower, energy, 0.0, margin)
+    mu = max(hint, 0.0) if hint < np.inf else 0.0
+    for _ in range(8):
+        taken, corner, above, below = 0.0, 0.0, np.inf, 0.0
+        for t in range(len(step_h)):
+            gain = margin[t] - mu * step_h[t]
+            if gain > 0.0:
                 taken += upper[t] * step_h[t]
-                above = min(above, density)
+                above = min(above, margin[t] / step_h[t])
             else:
                 taken += max(lower[t], 0.0) * step_h[t]
-                if density < mu and upper[t] > 0.0:
-                    below = max(below, density)
-        at_corner = 0.0  # what may be taken or not exactly at mu
-        for t in range(steps):
-            if margin[t] / step_h[t] == mu:
-                at_corner += (upper[t] - max(lower[t], 0.0)) * step_h[t]
+                if gain == 0.0:
+                    corner += (upper[t] - max(lower[t], 0.0)) * step_h[t]
+                elif upper[t] > 0.0:
+                    below = max(below, margin[t] / step_h[t])
         if taken > energy:
             mu = above
-        elif taken + at_corner < energy and mu > 0.0:
+        elif taken + corner < energy and mu > 0.0:
             mu = below
         else:
-            break
-    else:
-        if energy < np.inf:
-            nothing = np.empty(0)
-            return fill(step_h, upper, lower, energy, nothing, nothing, margin)
-    earned = mu * energy if mu > 0.0 else 0.0
-    for t in range(steps):
-        gain = margin[t] - mu * step_h[t]
-        earned += gain * (upper[t] if gain > 0.0 else max(lower[t], 0.0))
-    return earned
+            return at_price(step_h, upper, lower, energy, mu, margin)
+    nothing = np.empty(0)
+    return fill(step_h, upper, lower, energy, nothing, nothing, margin)
 
 
 @njit(_SIGNATURE, cache=True, nogil=True)
@@ -168,9 +172,13 @@ def judge(
 
     largest = 0.0
     amps = np.zeros(n)
+    begin, end = np.full(n, steps), np.zeros(n, np.int64)  # the stay; outside x is 0
     for i in range(n):
         for t in range(steps):
-            amps[i] = max(amps[i], upper[i, t], -lower[i, t])
+            most = max(upper[i, t], -lower[i, t])
+            if most > 0.0:
+                amps[i] = max(amps[i], most)
+                begin[i], end[i] = min(begin[i], t), t + 1
         largest = max(largest, amps[i])
     hours = step_h.sum()
     heaviest = np.zeros(rows)
@@ -181,25 +189,29 @@ def judge(
         unit = max(amps[i], small * largest)
         if unit == 0.0:
             unit = 1.0
-        margin[:] = 0.0
+        for t in range(steps):
+            if (t < begin[i] or t >= end[i]) and abs(x[i, t]) > worst * unit:
+                worst, kind, where = abs(x[i, t]) / unit, CELL, i * steps + t
+        stay = range(begin[i], end[i])
+        for t in stay:
+            margin[t] = value[i, t] * step_h[t]
         for r in range(rows):
             a = coupling[i, r]
             heaviest[r] = max(heaviest[r], abs(a) * unit)
             if a != 0.0:
                 above, here = price[circuit[i], r], load[circuit[i], r]
-                for t in range(steps):
+                for t in stay:
                     margin[t] -= a * above[t]
                     here[t] += a * x[i, t]
         charge, most, best = 0.0, 0.0, 0.0
-        for t in range(steps):
+        for t in stay:
             charge += x[i, t] * step_h[t]
             most += upper[i, t] * step_h[t]
             best = max(best, abs(value[i, t]))
-            margin[t] += value[i, t] * step_h[t]
             objective += value[i, t] * x[i, t] * step_h[t]
-            over = max(x[i, t] - upper[i, t], lower[i, t] - x[i, t]) / unit
-            if over > worst:
-                worst, kind, where = over, CELL, i * steps + t
+            over = max(x[i, t] - upper[i, t], lower[i, t] - x[i, t])
+            if over > worst * unit:
+                worst, kind, where = over / unit, CELL, i * steps + t
         if energy[i] < np.inf:
             over = (charge - energy[i]) / max(energy[i], small * unit * hours)
             if over > worst:
@@ -208,12 +220,14 @@ def judge(
             over = min(x[i, 0], min_now[i] - x[i, 0]) / min_now[i]
             if over > worst:
                 worst, kind, where = over, MINIMUM, i
+        b, e = begin[i], end[i]
+        cells = step_h[b:e], upper[i, b:e], lower[i, b:e]
         if slope.shape[1] == 0:
-            bound += at_best_price(step_h, upper[i], lower[i], energy[i], energy_dual[i], margin)
+            bound += at_best_price(*cells, energy[i], energy_dual[i], margin[b:e])
         else:
             best += slope[i, 0]
             objective += worth_of(width[i], slope[i], charge)
-            bound += fill(step_h, upper[i], lower[i], energy[i], width[i], slope[i], margin)
+            bound += fill(*cells, energy[i], width[i], slope[i], margin[b:e])
         stakes += min(energy[i], most) * best
 
     for k in range(circuits - 1, -1, -1):

@@ -11,6 +11,9 @@ from solver.problem import Floats, Problem
 
 PASSES = 3
 
+# Cells from which on one pass must do.
+LARGE = 100_000
+
 
 def rule(problem: Problem) -> Floats:
     """A feasible plan. Storage stands still; nothing is charged at a loss. (n, T) [A]"""
@@ -21,7 +24,7 @@ def rule(problem: Problem) -> Floats:
     if problem.storage is not None:
         wanted[problem.storage.participant] = 0.0
     x = np.zeros_like(wanted)
-    for _ in range(PASSES):
+    for _ in range(PASSES if x.size < LARGE else 1):
         room = np.maximum(problem.energy - problem.charge(x), 0.0)
         more = _earliest(problem, wanted - x, room)
         x = scaled_down(problem, x + more)
