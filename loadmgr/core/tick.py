@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+import numpy as np
+
 import solver
 from loadmgr.core import building, envelope, explain
 from loadmgr.core.alarms import alarms
@@ -29,6 +31,8 @@ from loadmgr.core.state import State
 from loadmgr.model import CircuitId, EvseId, Plan, RowUse, Site, SolveReport
 from loadmgr.units import PerPhase
 from solver import Problem, Solution
+from solver.certify import FEASIBLE, violation
+from solver.problem import Floats
 
 Solve = Callable[[Problem], Solution]
 
@@ -71,6 +75,8 @@ def _ask(solve: Solve, problem: Problem) -> tuple[Solution | None, SolveReport]:
         answer = solve(problem)
     except Exception as error:  # the solver is not trusted, whatever it raises
         return None, SolveReport(method="rule", status=f"solver failed: {error!r}"[:200])
+    if not _feasible(problem, answer.x):
+        return None, SolveReport(method="rule", status=f"{answer.method} answered nonsense")
     status = "ok" if answer.status is solver.Status.OPTIMAL else str(answer.status)
     report = SolveReport(
         method=answer.method,
@@ -80,6 +86,13 @@ def _ask(solve: Solve, problem: Problem) -> tuple[Solution | None, SolveReport]:
         infeasibility=answer.infeasibility,
     )
     return (None if answer.status is solver.Status.RULE else answer), report
+
+
+def _feasible(problem: Problem, x: Floats) -> bool:
+    """Judged here once more: what answers may not be our solver at all."""
+    if np.shape(x) != problem.upper.shape or not np.isfinite(x).all():
+        return False
+    return violation(problem, x)[0] <= FEASIBLE
 
 
 def _row_uses(

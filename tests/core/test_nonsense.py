@@ -16,7 +16,8 @@ from tests.core.talk import Talk, bay, metered
 
 def charging() -> Talk:
     talk = Talk(metered(bay("A"), bay("B")))
-    talk.connects("A", "B")
+    talk.ready("A", "B")
+    talk.building(10.0)
     return talk
 
 
