@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import sys
@@ -55,14 +56,25 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("LOADMGR_DEBUG"):
             raise
-        _stop(f"loadmgr: {_root(error)}\n(LOADMGR_DEBUG=1 shows where)", FAILED)
+        _stop(f"loadmgr: {_sentence(_root(error))}\n(LOADMGR_DEBUG=1 shows where)", FAILED)
 
 
-def _root(error: BaseException) -> str:
+def _root(error: BaseException) -> BaseException:
     """The one thing that went wrong inside groups of it."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return str(error) or repr(error)
+    return error
+
+
+def _sentence(error: BaseException) -> str:
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error) or repr(error)
+    said = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+    if error.errno == errno.EADDRINUSE:
+        said += (
+            "\nIs another loadmgr running? `listen` in site.yaml and --port of the demo say where."
+        )
+    return said
 
 
 def _stop(message: str, code: int) -> NoReturn:

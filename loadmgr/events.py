@@ -118,6 +118,13 @@ class LimitReleased(Happened):
     source: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat(Happened):
+    """A channel that may set a limit is alive. It says nothing about the limit."""
+
+    name: str
+
+
 # ── Orders, and how they went ─────────────────────────────────────────────────────────────
 
 
@@ -225,6 +232,7 @@ Event = (
     | CircuitMeasured
     | LimitSet
     | LimitReleased
+    | Heartbeat
     | Sent
     | Confirmed
     | Refused

@@ -163,6 +163,7 @@ class Site:
     policy: Policy = field(default_factory=Policy)
     offline: Offline = field(default_factory=Offline)
     tariff: Tariff | None = None
+    failsafes: tuple[Failsafe, ...] = ()
 
     @cached_property
     def circuit(self) -> Mapping[CircuitId, Circuit]:
@@ -267,6 +268,17 @@ class Limit:
 
     def in_force(self, now: datetime) -> bool:
         return self.valid_from <= now and (self.valid_until is None or now < self.valid_until)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failsafe:
+    """The ceiling that holds while a channel is silent: set by contract with the utility."""
+
+    name: str  # of the limit the channel sets
+    circuit: CircuitId
+    current_a: PerPhase = UNLIMITED
+    power_w: float | None = None
+    heartbeat_s: float = 120.0  # longest silence
 
 
 # ── What was decided ──────────────────────────────────────────────────────────────────────

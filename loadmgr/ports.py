@@ -111,6 +111,10 @@ class Desk(Protocol):
         """Take a limit back. False: there is none of that name."""
         ...
 
+    def heartbeat(self, name: str) -> bool:
+        """The channel of this limit is alive. False: it has no fail-safe limit, nobody waits."""
+        ...
+
     def now(self) -> datetime:
         """The engine's steady clock, UTC."""
         ...

@@ -35,6 +35,7 @@ async def take_charge(path: Path, *, dry_run: bool, headless: bool) -> None:
     if configuration.warnings:
         log.warning("check", text="\n" + render(configuration.warnings))
     clock = SteadyClock()
+    doors.check(configuration, clock)  # every complaint at once, and before anything is opened
     gateway = doors.gateway(configuration, clock)
     sources = doors.sources(configuration, clock)
     journal = SqliteJournal(_store(configuration) / JOURNAL)
@@ -48,24 +49,28 @@ async def take_charge(path: Path, *, dry_run: bool, headless: bool) -> None:
             dry_run=dry_run,
             page=configuration.dashboard_listen,
         ) as house:
-            host, port = configuration.dashboard_listen
-            log.info("in charge", site=configuration.site.name, page=f"http://{host}:{port}")
             with calendar(house.engine):
-                await _until_stopped(house, headless)
+                await _until_stopped(house, headless, configuration.dashboard_listen)
     finally:
         journal.close()
 
 
-async def _until_stopped(house: House, headless: bool) -> None:
-    if headless:
-        await until_told_to_stop()
-        return
-    table = asyncio.create_task(watch(house.desk, Console()))
+async def _until_stopped(house: House, headless: bool, page: tuple[str, int]) -> None:
+    beside = [asyncio.create_task(_announce(house, page))]
+    if not headless:
+        beside.append(asyncio.create_task(watch(house.desk, Console())))
     try:
         await until_told_to_stop()
     finally:
-        table.cancel()
-        await asyncio.gather(table, return_exceptions=True)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+
+
+async def _announce(house: House, page: tuple[str, int]) -> None:
+    """In charge is who has decided once, not who is still opening sockets."""
+    first = await house.desk.newer_than(0)
+    log.info("in charge", site=first.name, page=f"http://{page[0]}:{page[1]}")
 
 
 def _store(configuration: Configuration) -> Path:

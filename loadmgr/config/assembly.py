@@ -18,6 +18,7 @@ from loadmgr.model import (
     CircuitId,
     Evse,
     EvseId,
+    Failsafe,
     Meter,
     MeterId,
     Offline,
@@ -60,7 +61,20 @@ def assemble(draft: Draft) -> Site | None:
             limit_lasts_s=file.offline.limit_lasts,
         ),
         tariff=_tariff(file),
+        failsafes=tuple(_failsafes(file)),
     )
+
+
+def _failsafes(file: SiteFile) -> Iterator[Failsafe]:
+    for name, block in file.limits.items():
+        if block.failsafe is not None and block.applies_to is not None:
+            yield Failsafe(
+                name=name,
+                circuit=CircuitId(block.applies_to),
+                current_a=(block.failsafe.current_a,) * 3,
+                power_w=block.failsafe.power_w,
+                heartbeat_s=block.heartbeat,
+            )
 
 
 # ── Circuits and meters ───────────────────────────────────────────────────────────────────

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import time
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from loadmgr.config.errors import did_you_mean, shown
@@ -143,6 +143,27 @@ def _fallback(written: object) -> float:
     return value
 
 
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """A limit as somebody writes it: amperes per phase, or watts in all."""
+
+    current_a: float = float("inf")
+    power_w: float | None = None
+
+
+def _ceiling(written: object) -> Ceiling:
+    if isinstance(written, Ceiling):
+        return written
+    if isinstance(written, str) and written.strip().endswith("A"):
+        return Ceiling(current_a=_current.parse(written))
+    return Ceiling(power_w=_power.parse(written))
+
+
+CeilingAW = Annotated[
+    Ceiling,
+    PlainValidator(_ceiling),
+    WithJsonSchema({"anyOf": [_current.schema, _power.schema]}),
+]
 CurrentA = Annotated[float, *_current.field]
 CarCurrentA = Annotated[float, *_car_current.field]
 FallbackA = Annotated[float, BeforeValidator(_fallback), WithJsonSchema(_current.schema)]

@@ -28,6 +28,7 @@ from loadmgr.config.errors import did_you_mean
 from loadmgr.config.quantities import (
     AnswerS,
     CarCurrentA,
+    CeilingAW,
     CurrentA,
     EnergyWh,
     FallbackA,
@@ -243,6 +244,10 @@ class OfflineBlock(Block):
 class LimitBlock(ConnectorSettings):
     type: Name = Field(description="Who sends the limit", examples=["schedule"])
     applies_to: Name | None = Field(None, description="The circuit it lowers")
+    failsafe: CeilingAW | None = Field(
+        None, description="What holds while it is silent; left only when it speaks again"
+    )
+    heartbeat: SilenceS = Field(120.0, description="Longest silence before the failsafe holds")
 
 
 class PriceBlock(Block):

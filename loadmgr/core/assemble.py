@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from loadmgr.core import failsafe
 from loadmgr.core.claims import Claim, phases_used
 from loadmgr.core.envelope import POWER, ROWS, Row, load_on, lowest
 from loadmgr.core.state import State
@@ -113,14 +114,15 @@ def _capacity(
     """(K, R, T) What each row has left for cars. The building is expected to stay as it is."""
     left = np.array([[row.left for row in rows[circuit.id]] for circuit in site.circuits])
     capacity = np.repeat(left[:, :, None], len(starts), axis=2)
+    limits = failsafe.limits(site, state, starts[0])
     for k, circuit in enumerate(site.circuits):
-        if not any(limit.circuit == circuit.id for limit in state.limits.values()):
+        if not any(limit.circuit == circuit.id for limit in limits):
             continue
         contract = float("inf") if circuit.max_power_w is None else circuit.max_power_w
         for r, row in enumerate(rows[circuit.id]):
             own = contract if r == POWER else circuit.usable_a[r]
             capacity[k, r] = [
-                lowest(state, circuit, r, own, start)[0] - row.building for start in starts
+                lowest(limits, circuit, r, own, start)[0] - row.building for start in starts
             ]
     return capacity
 

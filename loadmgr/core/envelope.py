@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from loadmgr.core import building
+from loadmgr.core import building, failsafe
 from loadmgr.core.state import State
 from loadmgr.model import Circuit, CircuitId, EvseId, Limit, Site
 from loadmgr.units import PHASES, PerPhase, Phase, power_w
@@ -44,11 +44,12 @@ class Row:
 
 def rows(site: Site, state: State, now: datetime) -> Mapping[CircuitId, tuple[Row, ...]]:
     """Every ceiling of every circuit as it stands now, four rows each."""
+    limits = failsafe.limits(site, state, now)
     load = building.believed(site, state, now)
     calm = building.believed(site, state, now, calm=True)
     return {
         circuit.id: tuple(
-            _row(site, state, circuit, number, load[circuit.id], calm[circuit.id], now)
+            _row(site, limits, circuit, number, load[circuit.id], calm[circuit.id], now)
             for number in range(ROWS)
         )
         for circuit in site.circuits
@@ -57,7 +58,7 @@ def rows(site: Site, state: State, now: datetime) -> Mapping[CircuitId, tuple[Ro
 
 def _row(
     site: Site,
-    state: State,
+    limits: Sequence[Limit],
     circuit: Circuit,
     number: int,
     load_a: PerPhase,
@@ -65,7 +66,7 @@ def _row(
     now: datetime,
 ) -> Row:
     rating, own = _rating(circuit, number)
-    usable, limit = lowest(state, circuit, number, own, now)
+    usable, limit = lowest(limits, circuit, number, own, now)
     return Row(
         circuit=circuit.id,
         number=number,
@@ -86,11 +87,11 @@ def _rating(circuit: Circuit, number: int) -> tuple[float, float]:
 
 
 def lowest(
-    state: State, circuit: Circuit, number: int, own: float, now: datetime
+    limits: Sequence[Limit], circuit: Circuit, number: int, own: float, now: datetime
 ) -> tuple[float, Limit | None]:
     """The lowest ceiling in force on one row, and the limit that sets it (None: its own)."""
     usable, by = own, None
-    for limit in state.limits.values():
+    for limit in limits:
         if limit.circuit != circuit.id or not limit.in_force(now):
             continue
         asked = limit.power_w if number == POWER else limit.current_a[number]

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from loadmgr.core import building, conduct, orders
+from loadmgr.core import building, conduct, failsafe, orders
 from loadmgr.core.ledger import FOLLOW
 from loadmgr.core.state import EvseState, Fading, MeterState, State
 from loadmgr.events import (
@@ -21,6 +21,7 @@ from loadmgr.events import (
     Confirmed,
     Event,
     EvseMeasured,
+    Heartbeat,
     LimitReleased,
     LimitSet,
     Lost,
@@ -188,12 +189,18 @@ def _circuit_measured(site: Site, state: State, event: CircuitMeasured) -> State
 def _limit_set(site: Site, state: State, event: LimitSet) -> State:
     if event.limit.circuit not in site.circuit:
         return state
-    return replace(state, limits={**state.limits, event.limit.name: event.limit})
+    state = replace(state, limits={**state.limits, event.limit.name: event.limit})
+    return failsafe.heard(site, state, event.limit.name, event.at, says=True)
 
 
 def _limit_released(site: Site, state: State, event: LimitReleased) -> State:
     kept = {name: limit for name, limit in state.limits.items() if name != event.name}
-    return replace(state, limits=kept)
+    state = replace(state, limits=kept)
+    return failsafe.heard(site, state, event.name, event.at, says=True)
+
+
+def _heartbeat(site: Site, state: State, event: Heartbeat) -> State:
+    return failsafe.heard(site, state, event.name, event.at, says=False)
 
 
 # ── Orders ────────────────────────────────────────────────────────────────────────────────
@@ -220,6 +227,7 @@ def _restarted(site: Site, state: State, event: Restarted) -> State:
         state,
         evses={name: orders.restarted(belief, event.at) for name, belief in state.evses.items()},
         meters={meter.id: MeterState() for meter in site.meters},
+        contacts={},
     )
 
 
@@ -236,6 +244,7 @@ _RULES: dict[type[Any], Callable[[Site, State, Any], State]] = {
     EvseMeasured: _evse_measured,
     CircuitMeasured: _circuit_measured,
     LimitSet: _limit_set,
+    Heartbeat: _heartbeat,
     LimitReleased: _limit_released,
     Sent: _sent,
     Confirmed: _outcome,

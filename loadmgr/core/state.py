@@ -115,10 +115,19 @@ class MeterState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """When a channel that has a fail-safe limit was last heard."""
+
+    at: datetime
+    said: bool  # since it was last lost, it has said what holds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     evses: Mapping[EvseId, EvseState]
     meters: Mapping[MeterId, MeterState]
     limits: Mapping[str, Limit] = field(default_factory=dict)
+    contacts: Mapping[str, Contact] = field(default_factory=dict)  # by the name of the channel
     last_serial: int = 0
 
 

@@ -16,7 +16,7 @@ from loadmgr.core.ledger import worst_case
 from loadmgr.core.state import EvseState, State
 from loadmgr.engine.engine import Engine
 from loadmgr.engine.news import news
-from loadmgr.events import Event, LimitReleased, LimitSet
+from loadmgr.events import Event, Heartbeat, LimitReleased, LimitSet
 from loadmgr.model import Circuit, Evse, Limit, Plan, Site
 from loadmgr.snapshot import ChargerView, CircuitView, News, Pace, Snapshot, Standing
 from loadmgr.units import PerPhase
@@ -91,6 +91,12 @@ class EngineDesk:
         known = name in self._engine.state.limits
         if known:
             self._engine.emit(LimitReleased(at=self.now(), name=name, source=source))
+        return known
+
+    def heartbeat(self, name: str) -> bool:
+        known = any(failsafe.name == name for failsafe in self._engine.site.failsafes)
+        if known:
+            self._engine.emit(Heartbeat(at=self.now(), name=name))
         return known
 
     def now(self) -> datetime:

@@ -16,6 +16,19 @@ configure_tagged_union(Order, _converter, tag_name="order")
 configure_tagged_union(Event, _converter, tag_name="event")
 
 
+def _perhaps(order: Order | None) -> Any:
+    return None if order is None else _converter.unstructure(order, unstructure_as=Order)
+
+
+def _perhaps_order(value: Any, _: Any) -> Order | None:
+    return None if value is None else _converter.structure(value, Order)  # type: ignore[arg-type]
+
+
+# A union with None is another union: it has to be told as well how orders say their kind.
+_converter.register_unstructure_hook(Order | None, _perhaps)
+_converter.register_structure_hook(Order | None, _perhaps_order)
+
+
 class Undecodable(ValueError):
     """The text is not an event or a belief of this version."""
 

@@ -16,7 +16,7 @@ from typing import IO
 from loadmgr.core.state import State
 from loadmgr.engine.journal import JournalFailed
 from loadmgr.events import Event
-from loadmgr.store.codec import decode, decode_state, encode, encode_state
+from loadmgr.store.codec import Undecodable, decode, decode_state, encode, encode_state
 
 VERSION = 1
 
@@ -31,6 +31,10 @@ class Busy(Exception):
     """Another process has this journal open: a site has one writer."""
 
 
+class _WrongVersion(Exception):
+    pass
+
+
 class SqliteJournal:
     """A journal in one file. Opening it locks it against every other process."""
 
@@ -38,14 +42,14 @@ class SqliteJournal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock_file = _lock(path.with_name(path.name + ".lock"))
         self._guard = threading.Lock()
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         try:
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(_TABLES)
             self._check_version()
-        except sqlite3.Error as error:
-            self._lock_file.close()
+        except (sqlite3.Error, _WrongVersion) as error:
+            self.close()
             raise JournalFailed(f"{path}: {error}") from error
 
     def _check_version(self) -> None:
@@ -53,7 +57,7 @@ class SqliteJournal:
         if found == 0:
             self._db.execute(f"PRAGMA user_version={VERSION}")
         elif found != VERSION:
-            raise JournalFailed(f"the journal is of version {found}, this program writes {VERSION}")
+            raise _WrongVersion(f"it is of version {found}, this program writes {VERSION}")
 
     def append(self, events: Sequence[Event]) -> None:
         rows = [(encode(event),) for event in events]
@@ -64,13 +68,16 @@ class SqliteJournal:
             raise JournalFailed(str(error)) from error
 
     def replay(self) -> tuple[State | None, Iterable[Event]]:
-        with self._guard:
-            kept = self._db.execute("SELECT upto, body FROM checkpoint").fetchone()
-            upto, state = (0, None) if kept is None else (kept[0], decode_state(kept[1]))
-            rows = self._db.execute(
-                "SELECT body FROM event WHERE number > ? ORDER BY number", (upto,)
-            ).fetchall()
-        return state, [decode(body) for (body,) in rows]
+        try:
+            with self._guard:
+                kept = self._db.execute("SELECT upto, body FROM checkpoint").fetchone()
+                upto, state = (0, None) if kept is None else (kept[0], decode_state(kept[1]))
+                rows = self._db.execute(
+                    "SELECT body FROM event WHERE number > ? ORDER BY number", (upto,)
+                ).fetchall()
+            return state, [decode(body) for (body,) in rows]
+        except (sqlite3.Error, Undecodable) as error:
+            raise JournalFailed(f"the journal cannot be read: {error}") from error
 
     def checkpoint(self, state: State) -> None:
         body = encode_state(state)

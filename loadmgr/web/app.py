@@ -180,6 +180,17 @@ def _write(app: FastAPI, desk: Desk) -> None:
         if not desk.release_limit(name, source):
             raise unknown("name", "limit", name, _now(desk).limits)
 
+    @app.post(
+        "/api/v1/limits/{name}/heartbeat",
+        status_code=204,
+        responses={404: {"model": answers.Complaints}},
+    )
+    async def heartbeat(name: Name) -> None:
+        """Whoever sets this limit is alive. Without it the fail-safe limit holds."""
+        if not desk.heartbeat(name):
+            message = f"no limit {name!r} in site.yaml has a `failsafe`, so nobody waits for it"
+            raise Wrong(404, "name", message)
+
 
 def _watch(app: FastAPI, desk: Desk, feed: Feed, stale_after_s: float) -> None:
     metrics = Metrics(desk)

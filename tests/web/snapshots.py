@@ -312,6 +312,9 @@ class FakeDesk:
         self.limits[limit.name] = limit
         self._with_limits()
 
+    def heartbeat(self, name: str) -> bool:
+        return name == "dso"
+
     def release_limit(self, name: str, source: str) -> bool:
         found = self.limits.pop(name, None) is not None
         self._with_limits()
