@@ -39,17 +39,17 @@ class SqliteJournal:
     """A journal in one file. Opening it locks it against every other process."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock_file = _lock(path.with_name(path.name + ".lock"))
         self._guard = threading.Lock()
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         try:
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.executescript(_TABLES)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock_file = _lock(path.with_name(path.name + ".lock"))
+        except OSError as error:
+            raise JournalFailed(f"{path}: {error}") from error
+        try:
+            self._db = _connect(path)
             self._check_version()
         except (sqlite3.Error, _WrongVersion) as error:
-            self.close()
+            self._lock_file.close()
             raise JournalFailed(f"{path}: {error}") from error
 
     def _check_version(self) -> None:
@@ -57,6 +57,7 @@ class SqliteJournal:
         if found == 0:
             self._db.execute(f"PRAGMA user_version={VERSION}")
         elif found != VERSION:
+            self._db.close()
             raise _WrongVersion(f"it is of version {found}, this program writes {VERSION}")
 
     def append(self, events: Sequence[Event]) -> None:
@@ -93,6 +94,18 @@ class SqliteJournal:
         with self._guard:
             self._db.close()
         self._lock_file.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    try:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.executescript(_TABLES)
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
 
 
 class _transaction:
