@@ -33,6 +33,10 @@ Ints = NDArray[np.int64]
 JIT: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 
+SAFE = 0.99  # keeps the product of the step sizes strictly below one
+LEAST = 0.05  # a car that meets no row that can bind still takes finite steps
+
+
 class Cars(NamedTuple):
     """The m participants that can use anything, in sweeping order."""
 
@@ -386,7 +390,7 @@ def _paces(kept, count, weight, parent, circuit, who, coupling, start, low, size
         for r in range(rows):
             for t in range(width):
                 if kept[k, r, t] < np.inf:
-                    pace[k, r, t] = 0.99 * weight[r] / count[k, r, t]
+                    pace[k, r, t] = SAFE * weight[r] / count[k, r, t]
                     above[k, r, t] = weight[r]
                 if up >= 0:
                     above[k, r, t] += above[up, r, t]
@@ -400,6 +404,5 @@ def _paces(kept, count, weight, parent, circuit, who, coupling, start, low, size
                 for r in range(rows):
                     here += coupling[i, r] * above[k, r, t]
                 most = max(most, here)
-        # A car that meets no row that can bind just needs to get there soon.
-        cars[j] = 1.0 / max(most, 0.05)
+        cars[j] = 1.0 / max(most, LEAST)
     return pace, cars

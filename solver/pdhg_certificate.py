@@ -26,12 +26,12 @@ from solver.lanes import (
     store,
     total,
 )
-from solver.pdhg_kernel import FAST, clear, gather_prices, pass_down, pass_up, spread_load
+from solver.pdhg_kernel import INNER, clear, gather_prices, pass_down, pass_up, spread_load
 
 BIG = 1e300
 
 
-@njit(**FAST)
+@njit(**INNER)
 def knapsack(worth, tariff, room, cell, step, size, kink, slope, base, bends, level):
     """max Σ (worth − tariff)·e + U(Σe) over a car's polytope, and its λ, by its dual.
 
@@ -83,7 +83,7 @@ def knapsack(worth, tariff, room, cell, step, size, kink, slope, base, bends, le
     return value, best
 
 
-@njit(**FAST)
+@njit(**INNER)
 def prove(cells, cars, tree, state, part):
     """This part's share of the bound; leaves its loads under x⁺ at the meetings."""
     _, rows, width = tree.capacity.shape
@@ -123,7 +123,7 @@ def prove(cells, cars, tree, state, part):
     state.sums[0, part, 3] = bound
 
 
-@njit(**FAST)
+@njit(**INNER)
 def fit(cells, cars, tree, state, part):
     """Scale this part's cells until every row is kept; leaves the new loads at the meetings."""
     _, rows, width = tree.capacity.shape
@@ -167,7 +167,7 @@ def fit(cells, cars, tree, state, part):
     _announce(tree, state, part, 1)
 
 
-@njit(**FAST)
+@njit(**INNER)
 def refill(cells, cars, tree, state, part):
     """Let this part's cars take back what still fits; its share of the plan's worth.
 
@@ -218,7 +218,7 @@ def refill(cells, cars, tree, state, part):
     state.sums[0, part, 4] = earned
 
 
-@njit(**FAST)
+@njit(**INNER)
 def _take_back(
     room,
     worth,
@@ -281,7 +281,7 @@ def _take_back(
     return earned, charge
 
 
-@njit(**FAST)
+@njit(**INNER)
 def price_energy(cells, cars, tree, state, part):
     """Leave each car's best λ under the best row prices in `multiplier`."""
     _, rows, width = tree.capacity.shape
@@ -302,7 +302,7 @@ def price_energy(cells, cars, tree, state, part):
                 )  # fmt: skip
 
 
-@njit(**FAST)
+@njit(**INNER)
 def _announce(tree, state, part, parity):
     """Leave this part's loads of the shared circuits where the others find them."""
     per_slot = tree.capacity.shape[1] * tree.capacity.shape[2]
@@ -312,7 +312,7 @@ def _announce(tree, state, part, parity):
                 state.meeting[parity, part, 0, tree.shared[s], i] = state.load[s * per_slot + i]
 
 
-@njit(**FAST)
+@njit(**INNER)
 def _gather(tree, state, part, parity):
     """Sum the loads of the shared circuits over all parts."""
     per_slot = tree.capacity.shape[1] * tree.capacity.shape[2]

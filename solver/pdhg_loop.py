@@ -17,7 +17,7 @@ from numba import njit
 
 from solver.lanes import give_way, observe, pointer, publish
 from solver.pdhg_certificate import fit, price_energy, prove, refill
-from solver.pdhg_kernel import FAST, meet, sweep
+from solver.pdhg_kernel import FAST, INNER, meet, sweep
 from solver.pdhg_pace import count_loose, go_back, repace, restart
 
 CHECK = 10  # sweeps between looks at the residual
@@ -51,7 +51,7 @@ class Outcome(NamedTuple):
     converged: bool
 
 
-@njit(**FAST)
+@njit(**INNER)
 def _barrier(flags, me, threads, epoch):
     if threads > 1:
         publish(flags, 8 * me, epoch)
@@ -65,7 +65,7 @@ def _barrier(flags, me, threads, epoch):
                     return
 
 
-@njit(**FAST)
+@njit(**INNER)
 def _certificate(cells, cars, tree, state, begin, end, flags, me, threads, epoch):
     for part in range(begin, end):
         prove(cells, cars, tree, state, part)
@@ -83,7 +83,7 @@ def _certificate(cells, cars, tree, state, begin, end, flags, me, threads, epoch
     return worth, bound
 
 
-@njit(**FAST)
+@njit(**INNER)
 def _new_pace(cells, cars, tree, state, begin, end, flags, me, threads, epoch, share, memory):
     for part in range(begin, end):
         count_loose(cells, cars, tree, state, part, share, memory)
@@ -93,19 +93,19 @@ def _new_pace(cells, cars, tree, state, begin, end, flags, me, threads, epoch, s
     _barrier(flags, me, threads, epoch + 2)
 
 
-@njit(**FAST)
+@njit(**INNER)
 def _keep_plan(cars, tree, state, part):
     first, last = tree.part_cars[part], tree.part_cars[part + 1]
     if first < last:
-        begin, end = cars.start[first], cars.start[last - 1] + cars.size[last - 1]
-        state.best_plan[begin:end] = state.plan[begin:end]
+        for i in range(cars.start[first], cars.start[last - 1] + cars.size[last - 1]):
+            state.best_plan[i] = state.plan[i]
 
 
-@njit(**FAST)
+@njit(**INNER)
 def _keep_prices(tree, state, part):
     per_slot = tree.capacity.shape[1] * tree.capacity.shape[2]
-    begin, end = tree.part_slots[part] * per_slot, tree.part_slots[part + 1] * per_slot
-    state.best_y[begin:end] = state.next_y[begin:end]
+    for i in range(tree.part_slots[part] * per_slot, tree.part_slots[part + 1] * per_slot):
+        state.best_y[i] = state.next_y[i]
 
 
 @njit(**FAST)
@@ -114,8 +114,8 @@ def run(cells, cars, tree, state, flag, trace, me, threads, warm, home, omega, t
 
     `flag` is (FLAGS,) int64 zeros shared by the threads; writing 1 at STOP ends the loop at
     the next check with what there is, 2 ends it at once. `trace` is (rows, 4): sweeps, worth,
-    bound and residual at each certificate, while rows last. `warm` says that
-    `state` is not all zero, `home` is the first guess of the primal weight, near which it stays; `omega` where it starts.
+    bound and residual at each certificate, while rows last. `warm` says that `state` is not
+    all zero. The primal weight starts at `omega` and stays near `home`.
     """
     flags = pointer(flag)
     parts = len(state.scratch)

@@ -15,83 +15,84 @@ from __future__ import annotations
 
 from numba import njit
 
-from solver.pdhg_kernel import FAST
+from solver.lanes import WIDTH, above, larger, load, most, pointer, smaller, splat, store
+from solver.layout import LEAST, SAFE
+from solver.pdhg_kernel import INNER, clear, gather_prices, pass_up, spread_load
 
 
-@njit(**FAST)
+@njit(**INNER)
 def count_loose(cells, cars, tree, state, part, share, memory):
     """Coupling of what is free to move on each row, left in `load` and at the meetings."""
-    shape = tree.capacity.shape
-    rows = shape[1]
-    loads = state.load.reshape(shape)
+    _, rows, width = tree.capacity.shape
+    per_slot, places = rows * width, tree.meetings * rows * width
+    x, room, loose = pointer(state.next_x), pointer(cells.room), pointer(state.loose_x)
+    loads, lifted = pointer(state.load), pointer(state.scratch[part])
+    meeting = pointer(state.meeting)
+    zero, one, floor, kept = splat(0.0), splat(1.0), splat(share), splat(memory)
     first, last = tree.part_slots[part], tree.part_slots[part + 1]
-    loads[first:last] = 0.0
+    clear(loads, first * per_slot, last * per_slot)
     for s in range(last - 1, first - 1, -1):
+        here = s * per_slot
         for g in range(tree.groups[s], tree.groups[s + 1]):
+            clear(lifted, 0, width)
             for j in range(tree.cars[g], tree.cars[g + 1]):
                 cell, step = cars.start[j], cars.first[j]
-                for i in range(cars.size[j]):
-                    room = cells.room[cell + i]
-                    if room > 0.0:
-                        x = state.next_x[cell + i]
-                        loose = 1.0
-                        if x <= 0.0 or x >= room:
-                            loose = max(share, memory * state.loose_x[cell + i])
-                        state.loose_x[cell + i] = loose
-                for r in range(rows):
-                    weight = tree.coupling[g, r]
-                    if weight > 0.0:
-                        for i in range(cars.size[j]):
-                            loads[s, r, step + i] += weight * state.loose_x[cell + i]
-        if tree.parent[s] >= 0:
-            loads[tree.parent[s]] += loads[s]
+                for i in range(0, cars.size[j], WIDTH):
+                    at, fits = load(x, cell + i), load(room, cell + i)
+                    free = above(at, zero) * above(fits, at)
+                    counts = larger(free, larger(floor, kept * load(loose, cell + i)))
+                    counts = smaller(counts, one) * above(fits, zero)
+                    store(loose, cell + i, counts)
+                    store(lifted, step + i, load(lifted, step + i) + counts)
+            spread_load(loads, tree.coupling, g, lifted, here, width)
+        pass_up(loads, tree.parent[s], here, per_slot)
         if tree.shared[s] >= 0:
-            state.meeting[0, part, 0, tree.shared[s]] = loads[s].reshape(-1)
+            at_meeting = part * 2 * places + tree.shared[s] * per_slot
+            for i in range(0, per_slot, WIDTH):
+                store(meeting, at_meeting + i, load(loads, here + i))
 
 
-@njit(**FAST)
+@njit(**INNER)
 def repace(cells, cars, tree, state, part, share, memory):
     """Set σ and τ of one part from what was counted."""
-    shape = tree.capacity.shape
-    rows, width = shape[1], shape[2]
-    loads, above = state.load.reshape(shape), state.price.reshape(shape)
-    sigma, loose_y = state.sigma.reshape(shape), state.loose_y.reshape(shape)
-    y = state.next_y.reshape(shape)
+    _, rows, width = tree.capacity.shape
+    per_slot, places = rows * width, tree.meetings * rows * width
+    loads, heavy, y = pointer(state.load), pointer(state.price), pointer(state.next_y)
+    sigma, loose, pace = pointer(state.sigma), pointer(state.loose_y), pointer(tree.pace)
+    loose_x, tariff = pointer(state.loose_x), pointer(state.scratch[part])
+    meeting = pointer(state.meeting)
+    zero, one, tiny = splat(0.0), splat(1.0), splat(1e-300)
+    floor, kept = splat(share), splat(memory)
     first, last = tree.part_slots[part], tree.part_slots[part + 1]
     for s in range(first, last):
-        up = tree.parent[s]
-        if tree.shared[s] >= 0:
-            for i in range(rows * width):
-                carried = 0.0
+        here, up = s * per_slot, tree.parent[s] * per_slot
+        for i in range(0, per_slot, WIDTH):
+            count = load(loads, here + i)
+            if tree.shared[s] >= 0:
+                count = zero
                 for other in range(len(state.scratch)):
-                    carried += state.meeting[0, other, 0, tree.shared[s], i]
-                state.load[s * rows * width + i] = carried
-        for r in range(rows):
-            for t in range(width):
-                weight = 0.0
-                if tree.pace[s, r, t] > 0.0:
-                    sigma[s, r, t] = 0.99 * tree.weight[r] / loads[s, r, t]
-                    loose = 1.0
-                    if y[s, r, t] <= 0.0:
-                        loose = max(share, memory * loose_y[s, r, t])
-                    loose_y[s, r, t] = loose
-                    weight = tree.weight[r] * loose
-                above[s, r, t] = weight + (above[up, r, t] if up >= 0 else 0.0)
-    tariff = state.scratch[part]
-    for s in range(first, last):
+                    at = other * 2 * places + tree.shared[s] * per_slot + i
+                    count = count + load(meeting, at)
+            weight = tree.weight[i // width]
+            binds = above(load(pace, here + i), zero)
+            priced = above(load(y, here + i), zero)
+            counts = larger(priced, larger(floor, kept * load(loose, here + i)))
+            counts = smaller(counts, one) * binds
+            store(loose, here + i, counts)
+            store(sigma, here + i, binds * splat(SAFE * weight) / larger(count, tiny))
+            carried = load(heavy, up + i) if up >= 0 else zero
+            store(heavy, here + i, carried + counts * splat(weight))
         for g in range(tree.groups[s], tree.groups[s + 1]):
-            tariff[:width] = 0.0
-            for r in range(rows):
-                for t in range(width):
-                    tariff[t] += tree.coupling[g, r] * above[s, r, t]
+            gather_prices(heavy, tree.coupling, g, tariff, here, width)
             for j in range(tree.cars[g], tree.cars[g + 1]):
-                cell, step, most = cars.start[j], cars.first[j], 0.0
-                for i in range(cars.size[j]):
-                    most = max(most, tariff[step + i] * state.loose_x[cell + i])
-                state.tau[j] = 1.0 / max(most, 0.05)
+                cell, step, largest = cars.start[j], cars.first[j], zero
+                for i in range(0, cars.size[j], WIDTH):
+                    here_most = load(tariff, step + i) * load(loose_x, cell + i)
+                    largest = larger(largest, here_most)
+                state.tau[j] = 1.0 / max(most(largest), LEAST)
 
 
-@njit(**FAST)
+@njit(**INNER)
 def restart(cars, tree, state, part):
     """Anchor at (x⁺, y⁺); leaves how far the epoch went, squared, in the sums."""
     x_far, y_far = 0.0, 0.0
@@ -118,7 +119,7 @@ def restart(cars, tree, state, part):
     state.sums[0, part, 6] = y_far
 
 
-@njit(**FAST)
+@njit(**INNER)
 def go_back(cars, tree, state, part):
     """Return to the anchor."""
     for j in range(tree.part_cars[part], tree.part_cars[part + 1]):
