@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response
@@ -130,8 +131,24 @@ class OcppGateway:
             The port cannot be had.
         """
         self._emit = emit
-        lost_after_s = self._site.offline.lost_after_s
-        server = await serve(
+        try:
+            server = await self._open(self._site.offline.lost_after_s)
+        except OSError as error:
+            where = f"{self._options.host}:{self._options.port}"
+            said = f"chargers cannot be listened to on {where}: {os.strerror(error.errno or 0)}"
+            raise OSError(error.errno, said) from error
+        self._port = server.sockets[0].getsockname()[1]
+        self._listening.set()
+        _log.info("charging stations connect to %s/<identity>", self.url)
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self._listening.clear()
+            server.close()
+            await server.wait_closed()
+
+    async def _open(self, lost_after_s: float) -> Server:
+        return await serve(
             self._attend,
             self._options.host,
             self._options.port,
@@ -147,15 +164,6 @@ class OcppGateway:
             close_timeout=min(2.0, 0.1 * lost_after_s),
             server_header=None,
         )
-        self._port = server.sockets[0].getsockname()[1]
-        self._listening.set()
-        _log.info("charging stations connect to %s/<identity>", self.url)
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            self._listening.clear()
-            server.close()
-            await server.wait_closed()
 
     def _admit(self, socket: ServerConnection, request: HttpRequest) -> Response | None:
         """Before the 101. An unknown station and a wrong password look the same."""
