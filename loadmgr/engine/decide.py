@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 import solver
 from loadmgr.core.state import State
 from loadmgr.core.tick import Solve, tick
+from loadmgr.engine.recent import Recent
+from loadmgr.engine.sideline import Sideline
 from loadmgr.model import Plan, Site
 from solver import Problem, Solution
 
@@ -22,13 +24,13 @@ class Decide(Protocol):
 
 
 def keep_alive() -> Solve:
-    """A solver that keeps its models between ticks."""
+    """A solver that keeps its models between ticks, and its last answer while that is good."""
     workspace = solver.Workspace()
 
     def solve(problem: Problem) -> Solution:
         return workspace.solve(problem, deadline_s=SOLVER_MAY_TAKE_S / 2)
 
-    return solve
+    return Recent(solve)
 
 
 class Inline:
@@ -53,17 +55,14 @@ class Guarded:
 
     def _start(self) -> None:
         self._solve = self._make_solve()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tick")
+        self._thread = Sideline("tick")
 
     async def __call__(self, site: Site, state: State, now: datetime) -> Plan:
-        loop = asyncio.get_running_loop()
-        answer = loop.run_in_executor(self._thread, tick, site, state, now, self._solve)
+        answer = self._thread.run(partial(tick, site, state, now, self._solve))
         try:
             async with asyncio.timeout(SOLVER_MAY_TAKE_S):
-                return await asyncio.shield(answer)
+                return await answer
         except TimeoutError:
-            answer.add_done_callback(lambda late: late.cancelled() or late.exception())
-            self._thread.shutdown(wait=False, cancel_futures=True)
             self._start()
             return tick(site, state, now, _too_late)
 
