@@ -82,6 +82,7 @@ async def in_charge(
         for task in reversed(work):
             task.cancel()
         await asyncio.gather(*work, return_exceptions=True)
+        await engine.finish()
 
 
 async def until_told_to_stop() -> None:

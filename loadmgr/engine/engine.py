@@ -147,6 +147,10 @@ class Engine:
             for source in self._sources:
                 tasks.create_task(source.run(self.emit))
 
+    async def finish(self) -> None:
+        """After `run` was cancelled for good: nothing that happened stays unwritten."""
+        await self._scribe.finish()
+
     async def _beat(self) -> None:
         async with asyncio.TaskGroup() as self._orders:
             while True:

@@ -29,6 +29,7 @@ class Scribe:
         self._waiting: list[asyncio.Future[bool]] = []
         self._noted = asyncio.Event()
         self._shorten_to: Callable[[], State] | None = None
+        self._under_way: tuple[asyncio.Future[None], int] | None = None
         self.works = True
 
     def note(self, event: Event) -> None:
@@ -52,17 +53,34 @@ class Scribe:
             self._noted.clear()
             batch, waiting = tuple(self._pending), self._waiting
             self._waiting = []
+            writing = loop.run_in_executor(None, self._journal.append, batch)
+            self._under_way = writing, len(batch)
             try:
-                await loop.run_in_executor(None, self._journal.append, batch)
+                await asyncio.shield(writing)
             except JournalFailed as error:
+                self._under_way = None
                 self._failed(error, waiting)
                 await asyncio.sleep(RETRY_S)
                 self._noted.set()
                 continue
+            self._under_way = None
             self._succeeded(len(batch), waiting)
             if self._shorten_to is not None and not self._pending:
                 state, self._shorten_to = self._shorten_to(), None
                 await loop.run_in_executor(None, self.checkpoint, state)
+
+    async def finish(self) -> None:
+        """Write what is left after `run` was cancelled, so that a good end loses nothing."""
+        if self._under_way is not None:
+            writing, count = self._under_way
+            await asyncio.wait({writing})  # a commit cannot be taken back, nor made twice
+            if writing.exception() is None:
+                del self._pending[:count]
+        rest, self._pending = tuple(self._pending), []
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self._journal.append, rest)
+        except JournalFailed as error:
+            log.error("journal failed at the end", reason=str(error), lost=len(rest))
 
     def _failed(self, error: JournalFailed, waiting: list[asyncio.Future[bool]]) -> None:
         if self.works:
