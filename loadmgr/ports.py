@@ -111,6 +111,10 @@ class Desk(Protocol):
         """Take a limit back. False: there is none of that name."""
         ...
 
+    async def kept(self) -> bool:
+        """Wait until all that was asked so far outlives a crash. False: it could not be stored."""
+        ...
+
     def heartbeat(self, name: str) -> bool:
         """The channel of this limit is alive. False: it has no fail-safe limit, nobody waits."""
         ...

@@ -87,6 +87,9 @@ class EngineDesk:
     def set_limit(self, limit: Limit) -> None:
         self._engine.emit(LimitSet(at=self.now(), limit=limit))
 
+    async def kept(self) -> bool:
+        return await self._engine.written()
+
     def release_limit(self, name: str, source: str) -> bool:
         known = name in self._engine.state.limits
         if known:

@@ -147,6 +147,10 @@ class Engine:
             for source in self._sources:
                 tasks.create_task(source.run(self.emit))
 
+    async def written(self) -> bool:
+        """Wait until all that happened so far is in the journal. False: it cannot be written."""
+        return await self._scribe.written()
+
     async def finish(self) -> None:
         """After `run` was cancelled for good: nothing that happened stays unwritten."""
         await self._scribe.finish()

@@ -32,6 +32,8 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": answers.Complaints} for status in (404, 422, 503)
 }
 
+_NOT_STORED = "It holds now, but a restart would forget it: the journal cannot be written."
+
 Name = Annotated[str, Path(pattern=rf"^{NAME.pattern}$", description="of the limit")]
 At = Annotated[str | None, Query(description="an instant with its offset; left out: now")]
 Source = Annotated[str, Query(description="who set it")]
@@ -169,6 +171,8 @@ def _write(app: FastAPI, desk: Desk) -> None:
         note = f"This is not below what {label} may draw anyway." if above else ""
         response.status_code = 200 if name in snapshot.limits else 201
         desk.set_limit(limit)
+        if not await desk.kept():
+            note = f"{note} {_NOT_STORED}".lstrip()
         return present.limit(snapshot, limit, note)
 
     @app.delete(
@@ -179,6 +183,7 @@ def _write(app: FastAPI, desk: Desk) -> None:
         own(name, source)
         if not desk.release_limit(name, source):
             raise unknown("name", "limit", name, _now(desk).limits)
+        await desk.kept()  # if not, the limit may come back with a restart: that is the safe side
 
     @app.post(
         "/api/v1/limits/{name}/heartbeat",

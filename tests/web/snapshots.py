@@ -283,6 +283,7 @@ class FakeDesk:
         self.shown = snapshot
         self.history: dict[datetime, Snapshot] = {}
         self.limits: dict[str, Limit] = dict(snapshot.limits) if snapshot is not None else {}
+        self.stores = True
         self.age = 0.4 if snapshot is not None else float("inf")
         self.time = NOW
         self._struck = asyncio.Event()
@@ -314,6 +315,9 @@ class FakeDesk:
 
     def heartbeat(self, name: str) -> bool:
         return name == "dso"
+
+    async def kept(self) -> bool:
+        return self.stores
 
     def release_limit(self, name: str, source: str) -> bool:
         found = self.limits.pop(name, None) is not None

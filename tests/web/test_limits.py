@@ -39,6 +39,16 @@ async def test_a_limit_is_set_for_all_phases_until_released(
     assert [one["name"] for one in (await client.get("/api/v1/limits")).json()] == ["dso", "roof"]
 
 
+async def test_a_limit_that_a_restart_would_forget_is_answered_with_a_note(
+    client: httpx.AsyncClient, desk: FakeDesk
+) -> None:
+    assert (await _put(client)).json()["note"] == ""
+    desk.stores = False
+    answer = await _put(client)
+    assert answer.status_code == 200
+    assert "a restart would forget it" in answer.json()["note"]
+
+
 async def test_a_limit_may_be_in_kilowatts_for_a_while_from_somebody(
     client: httpx.AsyncClient, desk: FakeDesk
 ) -> None:
