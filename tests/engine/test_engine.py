@@ -1,0 +1,271 @@
+"""The shell keeps what the core promises: on virtual time, against stations that are played."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from datetime import timedelta
+
+from loadmgr.core.ledger import worst_case
+from loadmgr.core.state import State
+from loadmgr.engine.journal import Forgetful, JournalFailed
+from loadmgr.events import Event, LimitReleased, LimitSet, Refused, Sent, SetLimit
+from loadmgr.model import EvseId, Limit, StationId
+from loadmgr.simulate.temper import GOOD, Temper
+from tests.core.talk import MAIN, bay, site_of
+from tests.engine.rig import Rig, in_virtual_time
+
+
+def park(bays: int = 3, fuse_a: float = 30.0):  # type: ignore[no-untyped-def]
+    return site_of(*(bay(name) for name in "ABCDEFGH"[:bays]), fuse_a=fuse_a)
+
+
+class Failing(Forgetful):
+    """A journal on a disk that is full while `full`, and cannot be shortened while `long`."""
+
+    def __init__(self, *, long: bool = False) -> None:
+        super().__init__()
+        self.full = False
+        self.long = long
+        self.written: list[Event] = []
+
+    def append(self, events: Sequence[Event]) -> None:
+        if self.full:
+            raise JournalFailed("no space left on device")
+        super().append(events)
+        self.written += events
+
+    def checkpoint(self, state: State) -> None:
+        if self.full or self.long:
+            raise JournalFailed("no space left on device")
+        super().checkpoint(state)
+
+
+def limit(rig: Rig, current_a: float, lasts_s: float = 3600.0) -> LimitSet:
+    now = rig.clock.now()
+    return LimitSet(
+        at=now,
+        limit=Limit(
+            name="dso",
+            circuit=MAIN,
+            current_a=(current_a,) * 3,
+            source="dso",
+            valid_from=now,
+            valid_until=now + timedelta(seconds=lasts_s),
+        ),
+    )
+
+
+# ── Good days ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_cars_are_charged_and_the_fuse_is_not_noticed():
+    async def story() -> None:
+        rig = Rig(park())
+        await asyncio.sleep(30)
+        await rig.plug("A", "B", "C")
+        await asyncio.sleep(600)
+        assert [rig.true_a(name) for name in "ABC"] == [10.0, 10.0, 10.0]
+        assert rig.ours_s == 0
+        await rig.kill()
+
+    in_virtual_time(story)
+
+
+def test_a_limit_from_outside_is_felt_within_fifteen_seconds():
+    async def story() -> None:
+        rig = Rig(park())
+        await asyncio.sleep(30)
+        await rig.plug("A", "B", "C")
+        await asyncio.sleep(120)
+        rig.engine.emit(limit(rig, 18.0))
+        await asyncio.sleep(15)
+        assert sum(rig.true_a(name) for name in "ABC") <= 18.0 + 1e-6
+        rig.engine.emit(LimitReleased(at=rig.clock.now(), name="dso", source="dso"))
+        await asyncio.sleep(60)
+        assert sum(rig.true_a(name) for name in "ABC") == 30.0
+        await rig.kill()
+
+    in_virtual_time(story)
+
+
+def test_ticks_keep_their_beat():
+    async def story() -> None:
+        rig = Rig(park())
+        at: list[float] = []
+        rig.engine.on_tick.append(lambda state, plan: at.append(rig.now_s))
+        await asyncio.sleep(120)
+        gaps = [b - a for a, b in itertools.pairwise(at)]
+        assert max(gaps) <= rig.site.interval_s + 0.01
+        await rig.kill()
+
+    in_virtual_time(story)
+
+
+# ── Stations that fail ────────────────────────────────────────────────────────────────────
+
+
+def test_a_slow_station_holds_up_neither_the_tick_nor_the_others():
+    async def story() -> None:
+        rig = Rig(park(), tempers={"A": Temper(answer_s=9.0)})
+        at: list[float] = []
+        rig.engine.on_tick.append(lambda state, plan: at.append(rig.now_s))
+        await asyncio.sleep(60)
+        await rig.plug("A", "B", "C")
+        await asyncio.sleep(60)
+        plugged = rig.now_s
+        rig.engine.emit(limit(rig, 18.0))
+        await asyncio.sleep(1)
+        told = {o.evse for o in rig.gateway.limits(plugged)}
+        assert {"B", "C"} <= told, "within a second, whatever A does"
+        assert max(b - a for a, b in itertools.pairwise(at)) <= rig.site.interval_s + 0.01
+        assert rig.ours_s == 0
+        await rig.kill()
+
+    in_virtual_time(story)
+
+
+def test_a_lost_answer_reserves_both_limits_and_nothing_is_overloaded():
+    async def story() -> None:
+        rig = Rig(park(2, fuse_a=20.0))
+        await asyncio.sleep(30)
+        await rig.plug("A")
+        await asyncio.sleep(60)
+        assert rig.true_a("A") == 20.0
+        rig.becomes("A", Temper(loses_answers=1.0))
+        await rig.plug("B")
+        for _ in range(60):
+            await asyncio.sleep(1)
+            entries = worst_case(rig.site, rig.engine.state, rig.clock.now())
+            assert entries[EvseId("A")][0] == 20.0, "nothing proves that it has gone down"
+            assert rig.true_a("B") == 0.0
+        rig.becomes("A", GOOD)
+        await asyncio.sleep(600)
+        assert [rig.true_a(name) for name in "AB"] == [10.0, 10.0]
+        assert rig.ours_s == 0
+        await rig.kill()
+
+    in_virtual_time(story)
+
+
+def test_a_station_that_drops_off_keeps_its_share_until_its_limit_has_ended():
+    async def story() -> None:
+        rig = Rig(park(2, fuse_a=20.0))
+        await asyncio.sleep(30)
+        await rig.plug("A")
+        await asyncio.sleep(60)
+        rig.gateway.gateway.drop(StationId("A"), away_s=1200.0)
+        await rig.plug("B")
+        await asyncio.sleep(100)
+        assert rig.true_a("A") == 20.0 and rig.true_a("B") == 0.0
+        await asyncio.sleep(300)
+        assert rig.true_a("A") == 0.0 and rig.true_a("B") == 20.0, "it fell back by itself"
+        assert rig.ours_s == 0
+        await rig.kill()
+
+    in_virtual_time(story)
+
+
+# ── We fail ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_after_a_kill_sessions_and_ledger_are_as_they_were():
+    async def story() -> None:
+        rig = Rig(park())
+        await asyncio.sleep(30)
+        await rig.plug("A", "B", "C")
+        await asyncio.sleep(103)
+        rig.engine.emit(limit(rig, 18.0))
+        await asyncio.sleep(0.5)
+        before = rig.engine.state
+        entries = worst_case(rig.site, before, rig.clock.now())
+        await rig.kill()
+        await asyncio.sleep(8)
+        rig.begin()
+        await asyncio.sleep(0)
+        after = rig.engine.state
+        again = worst_case(rig.site, after, rig.clock.now())
+        for name in before.evses:
+            assert after.evses[name].session == before.evses[name].session
+            assert again[name] >= entries[name]
+        assert after.limits == before.limits
+        await asyncio.sleep(300)
+        assert sum(rig.true_a(name) for name in "ABC") == 18.0
+        assert rig.ours_s == 0
+        await rig.kill()
+
+    in_virtual_time(story)
+
+
+def test_two_kills_in_a_row_with_a_journal_that_cannot_be_shortened():
+    """Connections are numbered anew each time: what the first life wrote is not the second's."""
+
+    async def story() -> None:
+        rig = Rig(park(), journal=Failing(long=True))
+        await asyncio.sleep(30)
+        await rig.plug("A", "B", "C")
+        for _ in range(3):
+            await asyncio.sleep(100)
+            rig.gateway.gateway.reboot(StationId("A"))
+            await asyncio.sleep(100)
+            await rig.kill()
+            await asyncio.sleep(5)
+            rig.begin()
+        await asyncio.sleep(300)
+        assert [rig.true_a(name) for name in "ABC"] == [10.0, 10.0, 10.0]
+        assert all(belief.connection is not None for belief in rig.engine.state.evses.values())
+        assert rig.ours_s == 0
+        await rig.kill()
+
+    in_virtual_time(story)
+
+
+def test_what_raises_is_written_down_before_it_leaves():
+    async def story() -> None:
+        journal = Failing()
+        rig = Rig(park(), journal=journal)
+        held: dict[str, float] = {}
+
+        def look(order: object) -> None:
+            if not isinstance(order, SetLimit):
+                return
+            if order.current_a > held.get(order.evse, 0.0):
+                assert any(isinstance(e, Sent) and e.order == order for e in journal.written)
+            held[order.evse] = order.current_a
+
+        rig.gateway.before_leaving = look
+        await asyncio.sleep(30)
+        await rig.plug("A", "B", "C")
+        await asyncio.sleep(120)
+        assert held == {"A": 10.0, "B": 10.0, "C": 10.0}
+        await rig.kill()
+
+    in_virtual_time(story)
+
+
+def test_without_a_journal_only_decreases_leave_and_increases_come_back_with_it():
+    async def story() -> None:
+        journal = Failing()
+        rig = Rig(park(), journal=journal)
+        await asyncio.sleep(30)
+        await rig.plug("A", "B")
+        await asyncio.sleep(60)
+        assert [rig.true_a(name) for name in "AB"] == [15.0, 15.0]
+        journal.full = True
+        refused: list[Event] = []
+        rig.engine.on_event.append(lambda e, _: refused.append(e))
+        rig.engine.emit(limit(rig, 20.0, lasts_s=60.0))
+        await asyncio.sleep(30)
+        assert [rig.true_a(name) for name in "AB"] == [10.0, 10.0], "a decrease is not held up"
+        await rig.plug("C")
+        await asyncio.sleep(100)  # the limit has ended
+        assert rig.true_a("C") == 0.0 and sum(rig.true_a(name) for name in "AB") <= 20.0
+        journal.full = False
+        await asyncio.sleep(120)
+        assert [rig.true_a(name) for name in "ABC"] == [10.0, 10.0, 10.0]
+        assert not [e for e in refused if isinstance(e, Refused) and "journal" not in e.reason]
+        assert rig.ours_s == 0
+        await rig.kill()
+
+    in_virtual_time(story)
