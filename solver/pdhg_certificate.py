@@ -97,7 +97,7 @@ def prove(cells, cars, tree, state, part):
     first, last = tree.part_slots[part], tree.part_slots[part + 1]
     for s in range(first, last):
         here = s * per_slot
-        pass_down(price, y, tree.parent[s], here, per_slot)
+        pass_down(price, y, tree.parent[s], here, here, per_slot)
         clear(loads, here, here + per_slot)
         if tree.counts[s]:
             cost = splat(0.0)
@@ -290,7 +290,7 @@ def price_energy(cells, cars, tree, state, part):
     first, last = tree.part_slots[part], tree.part_slots[part + 1]
     for s in range(first, last):
         here = s * per_slot
-        pass_down(price, pointer(state.best_y), tree.parent[s], here, per_slot)
+        pass_down(price, pointer(state.best_y), tree.parent[s], here, here, per_slot)
         for g in range(tree.groups[s], tree.groups[s + 1]):
             gather_prices(price, tree.coupling, g, tariff, here, width)
             for j in range(tree.cars[g], tree.cars[g + 1]):

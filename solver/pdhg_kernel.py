@@ -222,9 +222,11 @@ def _move_car(
 
 @njit(**INNER)
 def _move_rows(
-    y, anchor, ahead, sigma, capacity, loads, moves, begin, end, omega, fresh, old, check
+    y, anchor, ahead, sigma, capacity, loads, moves, shift, begin, end, omega, fresh, old, check
 ):
     """The rows' half: y⁺ = max(0, y + σω(load − C)), then the Halpern step.
+
+    Loads and moves of row i stand at i + shift.
 
     Returns Σ(y⁺−y)²/σω and Σ(y⁺−y)·moves.
     """
@@ -233,13 +235,13 @@ def _move_rows(
     moved, cross = zero, zero
     for i in range(begin, end, WIDTH):
         here, pace = load(y, i), weight * load(sigma, i)
-        there = larger(here + pace * (load(loads, i) - load(capacity, i)), zero)
-        shift = there - here
+        there = larger(here + pace * (load(loads, i + shift) - load(capacity, i)), zero)
+        step = there - here
         if check:
             store(ahead, i, there)
-            moved = moved + shift * shift / larger(pace, tiny)
-            cross = cross + shift * load(moves, i)
-        store(y, i, keep * (there + shift) + back * load(anchor, i))
+            moved = moved + step * step / larger(pace, tiny)
+            cross = cross + step * load(moves, i + shift)
+        store(y, i, keep * (there + step) + back * load(anchor, i))
     return total(moved), total(cross)
 
 
@@ -285,11 +287,11 @@ def pass_up(rows, up, here, per_slot):
 
 
 @njit(**INNER)
-def pass_down(price, y, up, here, per_slot):
-    """The price of a slot: its own and all above."""
+def pass_down(price, y, up, here, there, per_slot):
+    """The price of a slot, its own from `here` and all above, written `there`."""
     for i in range(0, per_slot, WIDTH):
         above = load(price, up * per_slot + i) if up >= 0 else splat(0.0)
-        store(price, here + i, above + load(y, here + i))
+        store(price, there + i, above + load(y, here + i))
 
 
 @njit(**INNER)
@@ -326,15 +328,24 @@ def sweep(cells, cars, tree, state, part, parity, omega, fresh, old, check):
 
     first, last = tree.part_slots[part], tree.part_slots[part + 1]
     for s in range(first, last):
-        here = s * per_slot
-        pass_down(price, y, tree.parent[s], here, per_slot)
-        clear(loads, here, here + per_slot)
-        if check:
-            clear(moves, here, here + per_slot)
+        if tree.inner[s]:
+            here = s * per_slot
+            pass_down(price, y, tree.parent[s], here, here, per_slot)
+            clear(loads, here, here + per_slot)
+            if check:
+                clear(moves, here, here + per_slot)
     for s in range(last - 1, first - 1, -1):
         here, up = s * per_slot, tree.parent[s]
+        desk = here
+        if not tree.inner[s]:
+            # Leaves take turns at the place of the last one, which so stays in the cache.
+            desk = (last - 1) * per_slot
+            pass_down(price, y, up, here, desk, per_slot)
+            clear(loads, desk, desk + per_slot)
+            if check:
+                clear(moves, desk, desk + per_slot)
         for g in range(tree.groups[s], tree.groups[s + 1]):
-            gather_prices(price, coupling, g, tariff, here, width)
+            gather_prices(price, coupling, g, tariff, desk, width)
             clear(lifted, 0, width)
             clear(shifted, 0, width)
             for j in range(tree.cars[g], tree.cars[g + 1]):
@@ -347,24 +358,24 @@ def sweep(cells, cars, tree, state, part, parity, omega, fresh, old, check):
                 multiplier_of[j] = multiplier
                 bend_of[j] = bend
                 x_moved += moved
-            spread_load(loads, coupling, g, lifted, here, width)
+            spread_load(loads, coupling, g, lifted, desk, width)
             if check:
-                spread_load(moves, coupling, g, shifted, here, width)
-        pass_up(loads, up, here, per_slot)
+                spread_load(moves, coupling, g, shifted, desk, width)
+        pass_up(loads, up, desk, per_slot)
         if check:
-            pass_up(moves, up, here, per_slot)
+            pass_up(moves, up, desk, per_slot)
         if tree.shared[s] >= 0:
             at = ((parity * len(state.scratch) + part) * 2) * places + tree.shared[s] * per_slot
             for i in range(0, per_slot, WIDTH):
-                store(meeting, at + i, load(loads, here + i))
+                store(meeting, at + i, load(loads, desk + i))
                 if check:
-                    store(meeting, at + places + i, load(moves, here + i))
+                    store(meeting, at + places + i, load(moves, desk + i))
         else:
             for r in range(rows):
                 begin = here + r * width
                 moved, cross = _move_rows(
                     y, pointer(state.anchor_y), pointer(state.next_y),
-                    pointer(state.sigma), pointer(tree.capacity), loads, moves,
+                    pointer(state.sigma), pointer(tree.capacity), loads, moves, desk - here,
                     begin + tree.low[s], begin + tree.high[s], omega, fresh, old, check,
                 )  # fmt: skip
                 y_moved += moved
@@ -403,7 +414,7 @@ def meet(tree, state, part, parity, omega, fresh, old, check):
             begin = here + r * width
             moved, cross = _move_rows(
                 pointer(state.y), pointer(state.anchor_y), pointer(state.next_y),
-                pointer(state.sigma), pointer(tree.capacity), loads, moves,
+                pointer(state.sigma), pointer(tree.capacity), loads, moves, 0,
                 begin + tree.low[s], begin + tree.high[s], omega, fresh, old, check,
             )  # fmt: skip
             if tree.counts[s]:
