@@ -1,0 +1,387 @@
+"""One site in virtual time, with everything going wrong that can: the real engine, and the truth.
+
+The world (cars, chargers, buildings, links) is played apart from the engine and outlives it. What
+flowed is judged by `simulate.truth`, which knows nothing of ledgers and plans.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+
+from loadmgr.app.chaos_disk import Disk, DiskLoop
+from loadmgr.app.chaos_observer import Observed, Observer
+from loadmgr.app.chaos_solver import Solver, Trouble
+from loadmgr.engine.clock import SteadyClock
+from loadmgr.engine.decide import Inline
+from loadmgr.engine.engine import Engine
+from loadmgr.events import LimitSet
+from loadmgr.model import UNLIMITED, EvseId, Limit, MeterId, StationId
+from loadmgr.ports import Emit
+from loadmgr.simulate.chaos_faults import (
+    CHARGER_METERS,
+    DISOBEDIENCE,
+    METERS,
+    ORDERS,
+    Fault,
+    Kind,
+)
+from loadmgr.simulate.chaos_gateway import ChaosGateway
+from loadmgr.simulate.chaos_meter import ChaosMeter
+from loadmgr.simulate.chaos_site import World
+from loadmgr.simulate.clock import EPOCH
+from loadmgr.simulate.plant import Plant, Summary
+from loadmgr.simulate.temper import Temper, Zero
+from loadmgr.simulate.truth import Cause, Spell, Vector
+from loadmgr.simulate.visits import play
+
+START_S = EPOCH.timestamp() + 6 * 3600.0
+ANSWER_WITHIN_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lived:
+    """What one run came to."""
+
+    summary: Summary
+    struck: dict[Kind, int]  # faults that took effect
+    seconds: dict[Cause, float]  # of overload, per row
+    spells: tuple[Spell, ...]
+    observed: Observed
+    ticks: int
+    orders: int
+
+
+def live(
+    world: World,
+    faults: Sequence[Fault],
+    *,
+    seconds: float,
+    make_engine: Callable[..., Any] = Engine,
+) -> Lived:
+    """Play a world to its end. The same arguments give the same answer."""
+    start = EPOCH + timedelta(seconds=START_S - EPOCH.timestamp())
+    with asyncio.Runner(loop_factory=lambda: DiskLoop(start)) as runner:
+        return runner.run(_Life(world, faults, seconds, make_engine).live())
+
+
+class _Life:
+    def __init__(
+        self,
+        world: World,
+        faults: Sequence[Fault],
+        seconds: float,
+        make_engine: Callable[..., Any],
+    ) -> None:
+        self.world, self.faults, self.seconds = world, faults, seconds
+        self.site = world.site
+        self._make_engine = make_engine
+        self.struck: dict[Kind, int] = dict.fromkeys(Kind, 0)
+        self.wall_off_s = 0.0
+        self.down = False
+        self._tampered: dict[StationId, int] = {}  # by which fault a station disobeys
+
+    async def live(self) -> Lived:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, DiskLoop)
+        self.loop = loop
+        self.clock = SteadyClock(loop.start, loop.time)
+        self.plant = Plant(
+            self.site,
+            start_s=START_S,
+            building=self.world.buildings,
+            tempers=self.world.tempers,
+            wiring=self.world.wiring,
+            grace_s=15.0 + self.world.meter_every_s,
+        )
+        self.plant.truth.out_of_reach = self._out_of_reach
+        self.gateway = ChaosGateway(
+            self.plant,
+            clock=self.clock,
+            seed=len(self.site.evses),
+            meter_interval_s=self.world.charger_meter_every_s,
+            deadline_s=ANSWER_WITHIN_S,
+        )
+        self.meters = {
+            meter.id: ChaosMeter(
+                meter, self.plant, self.clock, self.world.meter_every_s, seed=place
+            )
+            for place, meter in enumerate(self.site.meters)
+        }
+        self.disk = Disk(loop)
+        self.solver = Solver()
+        self.observer = Observer(self.site, self.plant)
+        world = [asyncio.create_task(self.gateway.live())]
+        await asyncio.sleep(0)
+        self._start()
+        world += [
+            asyncio.create_task(
+                play(
+                    self.world.visits,
+                    clock=self.clock,
+                    plug=self.gateway.plug,
+                    unplug=self.gateway.unplug,
+                )
+            ),
+            *(asyncio.create_task(self._happen(fault)) for fault in self.faults),
+        ]
+        await self._watch(world)
+        self.plant.advance(self.clock.now().timestamp())
+        self.plant.truth.close()
+        await _end([*world, self.running])
+        return self._lived()
+
+    async def _watch(self, world: list[asyncio.Task[None]]) -> None:
+        """Let it live to its end; whatever breaks in it breaks this."""
+        end = self.loop.time() + self.seconds
+        while (left_s := end - self.loop.time()) > 0:
+            waited = [self.running, *(task for task in world if not task.done())]
+            done, _ = await asyncio.wait(
+                waited, timeout=min(left_s, 60.0), return_when=asyncio.FIRST_EXCEPTION
+            )
+            for task in done:
+                if not task.cancelled() and task.exception() is not None:
+                    task.result()
+            self.observer.look(self.engine, self.clock.now().timestamp())
+
+    def _lived(self) -> Lived:
+        truth = self.plant.truth
+        return Lived(
+            summary=self.plant.summary(),
+            struck=self.struck | dict(self.gateway.struck),
+            seconds=dict(truth.seconds),
+            spells=tuple(truth.spells),
+            observed=self.observer.observed(),
+            ticks=self.observer.ticks,
+            orders=self.observer.orders,
+        )
+
+    # ── The engine's lives ──
+
+    def _start(self) -> None:
+        off = timedelta(seconds=self.wall_off_s)
+        clock = SteadyClock(self.clock.now() + off, self.loop.time)
+        gateway = _Shifted(self.gateway, off)
+        self.engine = self._make_engine(
+            self.site,
+            gateway=gateway,
+            sources=[_Shifted(meter, off) for meter in self.meters.values()],
+            journal=self.disk,
+            clock=clock,
+            decide=Inline(self.solver),
+        )
+        self.observer.attend(self.engine, self.loop.time, self.wall_off_s)
+        self.running = asyncio.create_task(self.engine.run())
+        self.down = False
+
+    async def _kill(self, fault: Fault) -> None:
+        """At any await: now, or in the loop's next round after something of interest."""
+        if self.down:
+            return
+        self.down = True
+        rng = random.Random(f"kill:{fault.number}:{fault.chance}")
+        if fault.chance > 0.3:
+            await self._something(rng)
+        self.disk.cut()
+        await _end([self.running])
+        await asyncio.sleep(rng.choice((0.5, 2.0, 8.0, 8.0, 60.0, 400.0)) * rng.uniform(0.5, 1.5))
+        self._start()
+
+    async def _something(self, rng: random.Random) -> None:
+        """Wait for the next event that an order left or was answered, at most a minute."""
+        reached = asyncio.Event()
+        wanted = rng.choice(("Sent", "Sent", "Confirmed", "Lost", "SessionStarted"))
+
+        def watch(event: Any, state: Any) -> None:
+            if type(event).__name__ == wanted:
+                self.loop.call_soon(reached.set)
+
+        self.engine.on_event.append(watch)
+        try:
+            async with asyncio.timeout(60.0):
+                await reached.wait()
+        except TimeoutError:
+            pass
+        for _ in range(rng.randrange(4)):
+            await asyncio.sleep(0)
+
+    # ── Faults ──
+
+    async def _happen(self, fault: Fault) -> None:
+        await asyncio.sleep(max(0.0, fault.at_s - (self.loop.time())))
+        now_s = self.clock.now().timestamp()
+        self.plant.advance(now_s)
+        station, kind = StationId(fault.station), fault.kind
+        if kind in ORDERS:
+            self.gateway.trip(station, kind, fault.chance)
+            return
+        if kind in DISOBEDIENCE:
+            await self._disobey(fault, station)
+            return
+        self.struck[kind] += 1
+        if kind in METERS:
+            await self._blind(fault)
+        elif kind in CHARGER_METERS:
+            self.gateway.sicken(EvseId(fault.evse), kind, fault.chance)
+            await asyncio.sleep(fault.lasts_s)
+            self.gateway.heal(EvseId(fault.evse))
+        else:
+            await self._befall(fault, station, now_s)
+
+    async def _befall(self, fault: Fault, station: StationId, now_s: float) -> None:
+        match fault.kind:
+            case Kind.DROP:
+                self.gateway.drop(station, away_s=fault.lasts_s * fault.chance)
+            case Kind.HALF_OPEN:
+                self.gateway.half_open(station, 40.0 * fault.chance)
+            case Kind.STORM:
+                share = max(1, round(fault.chance * len(self.site.stations)))
+                self.gateway.storm(list(self.site.stations)[:share], fault.chance)
+            case Kind.REBOOT:
+                self.gateway.reboot(station)
+            case Kind.REBOOT_FORGETS:
+                model = self.plant.stations[station]
+                before = model.temper
+                model.change_temper(replace(before, keeps_default=False), now_s)
+                self.gateway.reboot(station)
+                model.change_temper(before, now_s)
+            case Kind.CHARGER_CLOCK:
+                by_s = (-86_400.0, -3600.0, -30.0, 30.0, 3600.0, 86_400.0)[int(fault.chance * 6)]
+                self.plant.stations[station].step_clock(by_s, now_s)
+            case Kind.CAR_PHASES:
+                self._change_phases(fault, now_s)
+            case Kind.UNPLUG:
+                await self.gateway.unplug(
+                    next(v for v in self.world.visits if v.evse == fault.evse)
+                ) if any(v.evse == fault.evse for v in self.world.visits) else None
+            case Kind.LIMIT:
+                self._limit(fault)
+            case Kind.KILL:
+                await self._kill(fault)
+            case Kind.OUR_CLOCK:
+                self.wall_off_s += 3600.0 if fault.chance < 0.5 else -3600.0
+            case Kind.DISK_FULL:
+                await self.disk.full(fault.lasts_s)
+            case Kind.SLOW_DISK:
+                await self.disk.slow(5.0 * fault.chance, fault.lasts_s)
+            case Kind.SOLVER_GARBAGE | Kind.SOLVER_HANGS | Kind.SOLVER_RAISES:
+                await self.solver.suffer(Trouble(fault.kind, fault.chance), fault.lasts_s)
+
+    async def _disobey(self, fault: Fault, station: StationId) -> None:
+        """Stop doing what it says, as long as somebody could see that: until its link goes."""
+        model = self.plant.stations[station]
+        measured = not any(outlet.evse.id in self.gateway.sick for outlet in model.outlets.values())
+        if station in self._tampered or self.gateway.connection(station) is None or not measured:
+            return
+        self.struck[fault.kind] += 1
+        self._tampered[station] = fault.number
+        before = model.temper
+        model.change_temper(_manners(before, fault.kind), self.clock.now().timestamp())
+        ends = self.loop.time() + fault.lasts_s
+        while self.loop.time() < ends and self.gateway.connection(station) is not None:  # noqa: ASYNC110
+            await asyncio.sleep(1.0)
+        model.change_temper(before, self.clock.now().timestamp())
+        await asyncio.sleep(0)
+        del self._tampered[station]
+
+    async def _blind(self, fault: Fault) -> None:
+        meter = self.meters[MeterId(fault.meter)]
+        now_s = self.clock.now().timestamp()
+        if meter.ill:
+            return
+        self.observer.meter_ill(meter.meter.id, fault.kind, now_s)
+        self.plant.truth.blind(meter.meter.circuit, now_s + 30.0)
+        meter.ill = fault.kind
+        meter.chance = fault.chance
+        await asyncio.sleep(fault.lasts_s)
+        meter.ill = None
+        self.observer.meter_well(meter.meter.id)
+
+    def _change_phases(self, fault: Fault, now_s: float) -> None:
+        outlet = self.plant.outlets[EvseId(fault.evse)]
+        if outlet.car is None:
+            return
+        phases = 1 if outlet.car.spec.phases > 1 else 3
+        outlet.advance(now_s)
+        outlet.car.spec = replace(outlet.car.spec, phases=phases)
+        outlet.disturb(now_s)
+
+    def _limit(self, fault: Fault) -> None:
+        rng = random.Random(f"limit:{fault.number}")
+        circuit = rng.choice(self.site.circuits)
+        share = fault.chance
+        now = self.engine.clock.now()
+        watts = rng.random() < 0.5
+        limit = Limit(
+            name=f"chaos-{rng.randrange(3)}",
+            circuit=circuit.id,
+            current_a=UNLIMITED if watts else (share * circuit.rating_a[0],) * 3,
+            power_w=share * sum(circuit.rating_a) * self.site.voltage_v if watts else None,
+            source="utility",
+            valid_from=now,
+            valid_until=now + timedelta(seconds=2 * fault.lasts_s),
+        )
+        self.observer.limited(limit, self.clock.now().timestamp())
+        if not self.down:
+            self.engine.emit(LimitSet(at=now, limit=limit))
+
+    def _out_of_reach(self) -> Vector:
+        """True currents of chargers that nobody can tell anything. [A]"""
+        found: list[float] = []
+        now_s = self.plant.now_s
+        for evse in self.site.evses:
+            outlet = self.plant.outlets[evse.id]
+            away = self.down or evse.station in self._tampered
+            away = away or self.gateway.unreachable(evse.station, now_s)
+            found += outlet.site_a if away else (0.0, 0.0, 0.0)
+        return np.array(found)
+
+
+class _Shifted:
+    """A gateway or a source as an engine hears it whose clock is set otherwise than the world's."""
+
+    def __init__(self, inner: Any, off: timedelta) -> None:
+        self._inner, self._off = inner, off
+
+    async def run(self, emit: Emit) -> None:
+        off = self._off
+        if not off:
+            await self._inner.run(emit)
+        else:
+            await self._inner.run(lambda event: emit(replace(event, at=event.at + off)))
+
+    async def execute(self, order: Any) -> Any:
+        outcome = await self._inner.execute(order)
+        return replace(outcome, at=outcome.at + self._off) if self._off else outcome
+
+    async def close(self, station: str, reason: str) -> None:
+        await self._inner.close(station, reason)
+
+
+def _manners(temper: Temper, kind: Kind) -> Temper:
+    match kind:
+        case Kind.IGNORES:
+            return replace(temper, deaf=True)
+        case Kind.ZERO_IGNORED:
+            return replace(temper, zero=Zero.IGNORED)
+        case Kind.ZERO_IS_MINIMUM:
+            return replace(temper, zero=Zero.MINIMUM)
+        case Kind.MINIMUM_REFUSED:
+            return replace(temper, zero=Zero.REJECTED)
+        case _:
+            return replace(temper, ignores_limits=True)
+
+
+async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Stop them; what one of them broke on is raised."""
+    for task in tasks:
+        task.cancel()
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(result, Exception):
+            raise result

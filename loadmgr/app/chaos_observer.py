@@ -1,0 +1,138 @@
+"""What is measured of a run beside overloads: how soon things are noticed, and comfort."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from loadmgr.core import building
+from loadmgr.core.state import State
+from loadmgr.events import Event, Sent, SessionEnded, SetLimit
+from loadmgr.model import EvseId, Limit, MeterId, Plan, Site
+from loadmgr.simulate.chaos_faults import Kind
+from loadmgr.simulate.plant import Plant
+
+LOST = frozenset({Kind.METER_SILENT, Kind.METER_FROZEN, Kind.METER_STUCK, Kind.METER_NAN})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """Durations in seconds, one per case."""
+
+    quarantined_s: tuple[float, ...]  # from an ignored limit to the quarantine
+    disobeyed_s: tuple[float, ...]  # how long a charger drew more than it was told
+    capped_s: tuple[float, ...]  # from a meter's last true word to its declared worst case
+    in_control_s: tuple[float, ...]  # from the start of the process to the first decision
+    apart_s: tuple[float, ...]  # between two raises of one charger; the lowest hundred
+    stops: int  # a charging car was told 0 A
+    car_hours: float
+
+
+@dataclass(slots=True)
+class _Disobedience:
+    since_s: float
+    noticed: bool = False
+
+
+@dataclass(slots=True)
+class Observer:
+    """Watches engine after engine, and the plant beside them."""
+
+    site: Site
+    plant: Plant
+    ticks: int = 0
+    orders: int = 0
+    _off_s: float = 0.0
+    _started_s: float | None = None
+    _now: Callable[[], float] = field(default=lambda: 0.0)
+    _ill: dict[MeterId, float] = field(default_factory=dict)
+    _disobeys: dict[EvseId, _Disobedience] = field(default_factory=dict)
+    _commanded: dict[EvseId, float] = field(default_factory=dict)
+    _raised_s: dict[EvseId, float] = field(default_factory=dict)
+    _found: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    _stops: int = 0
+    _car_s: float = 0.0
+    _ticked_s: float | None = None
+
+    def attend(self, engine: Any, now: Callable[[], float], off_s: float) -> None:
+        """A new engine starts."""
+        self._off_s, self._now, self._started_s = off_s, now, now()
+        self._raised_s.clear()
+        engine.on_tick.append(self._on_tick)
+        engine.on_event.append(self._on_event)
+
+    def meter_ill(self, meter: MeterId, kind: Kind, now_s: float) -> None:
+        if kind in LOST:
+            self._ill[meter] = now_s
+
+    def meter_well(self, meter: MeterId) -> None:
+        self._ill.pop(meter, None)
+
+    def limited(self, limit: Limit, now_s: float) -> None:
+        """A utility asked for something."""
+
+    def look(self, engine: Any, now_s: float) -> None:
+        """Now and then, from outside."""
+
+    def _on_tick(self, state: State, plan: Plan) -> None:
+        self.ticks += 1
+        if self._started_s is not None:
+            self._found["in_control"].append(self._now() - self._started_s)
+            self._started_s = None
+        now_s = plan.at.timestamp() - self._off_s
+        if self._ill:
+            lost = building.lost(self.site, state, plan.at)
+            for meter in [m for m in self._ill if m in lost]:
+                self._found["capped"].append(now_s - self._ill.pop(meter))
+        self._check_obedience(state, now_s)
+
+    def _check_obedience(self, state: State, now_s: float) -> None:
+        seconds = 0.0 if self._ticked_s is None else now_s - self._ticked_s
+        self._ticked_s = now_s
+        for evse, outlet in self.plant.outlets.items():
+            drawn_a = max(outlet.terminal_a)
+            if drawn_a <= 0.0 and evse not in self._disobeys:
+                continue
+            self._car_s += seconds if drawn_a > 0 else 0.0
+            if outlet.disobeys:
+                known = self._disobeys.setdefault(evse, _Disobedience(now_s))
+                if not known.noticed and state.evses[evse].quarantine is not None:
+                    known.noticed = True
+                    self._found["quarantined"].append(now_s - known.since_s)
+            elif evse in self._disobeys:
+                self._found["disobeyed"].append(now_s - self._disobeys.pop(evse).since_s)
+
+    def _on_event(self, event: Event, state: State) -> None:
+        if isinstance(event, SessionEnded):
+            self._commanded.pop(event.evse, None)
+            self._raised_s.pop(event.evse, None)
+        if not isinstance(event, Sent):
+            return
+        self.orders += 1
+        order = event.order
+        if not isinstance(order, SetLimit):
+            return
+        before = self._commanded.get(order.evse, 0.0)
+        self._commanded[order.evse] = order.current_a
+        now_s = self._now()
+        if order.current_a > before:
+            last_s = self._raised_s.get(order.evse)
+            if last_s is not None and before > 0:
+                self._found["apart"].append(now_s - last_s)
+            self._raised_s[order.evse] = now_s
+        elif order.current_a == 0 and before > 0:
+            self._stops += 1
+
+    def observed(self) -> Observed:
+        found = self._found
+        return Observed(
+            quarantined_s=tuple(found["quarantined"]),
+            disobeyed_s=tuple(found["disobeyed"]),
+            capped_s=tuple(found["capped"]),
+            in_control_s=tuple(found["in_control"]),
+            apart_s=tuple(sorted(found["apart"])[:100]),
+            stops=self._stops,
+            car_hours=self._car_s / 3600.0,
+        )

@@ -1,0 +1,69 @@
+"""A circuit's meter with every ailment, behind the check that a connector makes of its readings."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from loadmgr.events import CircuitMeasured
+from loadmgr.model import Meter
+from loadmgr.ports import Clock, Emit
+from loadmgr.simulate.chaos_faults import Kind
+from loadmgr.simulate.plant import Plant
+from loadmgr.units import PerPhase
+
+FROZEN_AFTER = 3
+"""So many equal readings in a row are no news, as meters over Modbus and HTTP have it."""
+
+NOISE_A = 0.03
+
+
+class ChaosMeter:
+    """A `Source` that reads the truth of a plant; `ill` says what is wrong with it."""
+
+    def __init__(
+        self, meter: Meter, plant: Plant, clock: Clock, every_s: float, *, seed: int
+    ) -> None:
+        self.meter = meter
+        self.ill: Kind | None = None
+        self.chance = 0.0
+        self._plant, self._clock, self._every_s = plant, clock, every_s
+        self._rng = random.Random(f"meter:{seed}")
+        self._well: PerPhase = (0.0, 0.0, 0.0)
+        self._last: PerPhase | None = None
+        self._times = 0
+
+    async def run(self, emit: Emit) -> None:
+        while True:
+            await asyncio.sleep(self._every_s)
+            at = self._clock.now()
+            self._plant.advance(at.timestamp())
+            told = self._told()
+            if told is not None and self._news(told):
+                emit(CircuitMeasured(at=at, meter=self.meter.id, current_a=told, sampled_at=at))
+
+    def _told(self) -> PerPhase | None:
+        truth, gauss = self._plant.circuit_a(self.meter.circuit), self._rng.gauss
+        l1, l2, l3 = (current_a + gauss(0.0, NOISE_A) for current_a in truth)
+        match self.ill:
+            case Kind.METER_SILENT:
+                return None
+            case Kind.METER_FROZEN | Kind.METER_STUCK:
+                return self._well
+            case Kind.METER_NAN:
+                return (float("nan"), l2, l3)
+            case Kind.METER_NEGATIVE:
+                return (-l1, -l2, -l3)
+            case Kind.METER_SCALED:
+                scale = (0.001, 0.1, 10.0, 1000.0)[int(self.chance * 4)]
+                return (scale * l1, scale * l2, scale * l3)
+            case Kind.METER_SWAPPED:
+                return (l2, l1, l3) if self.chance < 0.5 else (l2, l3, l1)
+            case _:
+                self._well = (l1, l2, l3)
+                return self._well
+
+    def _news(self, told: PerPhase) -> bool:
+        self._times = self._times + 1 if told == self._last else 1
+        self._last = told
+        return self._times < FROZEN_AFTER
