@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import count, pairwise
 
 from loadmgr.core.ledger import worst_case
 from loadmgr.core.state import State
 from loadmgr.engine.journal import Forgetful, JournalFailed
-from loadmgr.events import Event, LimitReleased, LimitSet, Refused, Sent, SetLimit
+from loadmgr.events import (
+    Event,
+    LimitReleased,
+    LimitSet,
+    Refused,
+    Sent,
+    SetLimit,
+    StationBooted,
+)
 from loadmgr.model import EvseId, Limit, StationId
 from loadmgr.simulate.temper import GOOD, Temper
 from tests.core.talk import MAIN, bay, site_of
@@ -96,7 +104,7 @@ def test_ticks_keep_their_beat():
         at: list[float] = []
         rig.engine.on_tick.append(lambda state, plan: at.append(rig.now_s))
         await asyncio.sleep(120)
-        gaps = [b - a for a, b in itertools.pairwise(at)]
+        gaps = [b - a for a, b in pairwise(at)]
         assert max(gaps) <= rig.site.interval_s + 0.01
         await rig.kill()
 
@@ -119,7 +127,7 @@ def test_a_slow_station_holds_up_neither_the_tick_nor_the_others():
         await asyncio.sleep(1)
         told = {o.evse for o in rig.gateway.limits(plugged)}
         assert {"B", "C"} <= told, "within a second, whatever A does"
-        assert max(b - a for a, b in itertools.pairwise(at)) <= rig.site.interval_s + 0.01
+        assert max(b - a for a, b in pairwise(at)) <= rig.site.interval_s + 0.01
         assert rig.ours_s == 0
         await rig.kill()
 
@@ -198,27 +206,37 @@ def test_after_a_kill_sessions_and_ledger_are_as_they_were():
     in_virtual_time(story)
 
 
-def test_two_kills_in_a_row_with_a_journal_that_cannot_be_shortened():
-    """Connections are numbered anew each time: what the first life wrote is not the second's."""
+def test_a_boot_in_the_second_life_is_known_in_the_third_though_connections_are_numbered_anew():
+    """Where the journal cannot be shortened, the numbers of the first life still stand in it."""
 
     async def story() -> None:
         rig = Rig(park(), journal=Failing(long=True))
         await asyncio.sleep(30)
-        await rig.plug("A", "B", "C")
-        for _ in range(3):
-            await asyncio.sleep(100)
-            rig.gateway.gateway.reboot(StationId("A"))
-            await asyncio.sleep(100)
-            await rig.kill()
-            await asyncio.sleep(5)
-            rig.begin()
-        await asyncio.sleep(300)
-        assert [rig.true_a(name) for name in "ABC"] == [10.0, 10.0, 10.0]
-        assert all(belief.connection is not None for belief in rig.engine.state.evses.values())
-        assert rig.ours_s == 0
+        for _ in range(5):
+            rig.gateway.gateway.drop(StationId("A"), away_s=5.0)
+            await asyncio.sleep(30)
+        await rig.kill()
+        rig.gateway.gateway._connections = count(1)  # as in a new process
+        rig.begin()
+        await asyncio.sleep(60)
+        assert _worst(rig, "A") == 0.0
+        booted = asyncio.Event()
+        rig.engine.on_event.append(lambda e, _: isinstance(e, StationBooted) and booted.set())
+        rig.gateway.gateway.reboot(StationId("A"))
+        await booted.wait()
+        await rig.kill()
+        rig.begin()
+        await asyncio.sleep(0)
+        assert _worst(rig, "A") == 32.0, "what it was told may be forgotten"
+        await asyncio.sleep(60)
+        assert _worst(rig, "A") == 0.0
         await rig.kill()
 
     in_virtual_time(story)
+
+
+def _worst(rig: Rig, evse: str) -> float:
+    return max(worst_case(rig.site, rig.engine.state, rig.clock.now())[EvseId(evse)])
 
 
 def test_what_raises_is_written_down_before_it_leaves():
@@ -239,6 +257,30 @@ def test_what_raises_is_written_down_before_it_leaves():
         await rig.plug("A", "B", "C")
         await asyncio.sleep(120)
         assert held == {"A": 10.0, "B": 10.0, "C": 10.0}
+        await rig.kill()
+
+    in_virtual_time(story)
+
+
+def test_a_raise_whose_own_line_cannot_be_written_never_leaves():
+    class Fussy(Failing):
+        def append(self, events: Sequence[Event]) -> None:
+            if self.full and any(isinstance(e, Sent) for e in events):
+                raise JournalFailed("no space left on device")
+            Forgetful.append(self, events)
+
+    async def story() -> None:
+        journal = Fussy()
+        rig = Rig(park(), journal=journal)
+        await asyncio.sleep(30)
+        journal.full = True
+        await rig.plug("A")
+        await asyncio.sleep(60)
+        assert rig.gateway.limits() == []
+        assert rig.true_a("A") == 0.0
+        journal.full = False
+        await asyncio.sleep(60)
+        assert rig.true_a("A") == 30.0
         await rig.kill()
 
     in_virtual_time(story)
