@@ -36,5 +36,6 @@ def test_the_utility_is_obeyed_within_fifteen_seconds(played: Played) -> None:
 
 def test_a_killed_engine_finds_its_transactions_again(played: Played) -> None:
     before, after = played.transactions_before_kill, played.transactions_after_kill
+    before.pop("CP10", None)  # it disobeys: its transaction may have been ended meanwhile
     assert len(before) >= 10
     assert before.items() <= after.items()
