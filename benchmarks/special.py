@@ -61,7 +61,7 @@ def _site_with_minima(rng: np.random.Generator) -> Problem:
     cars = int(rng.integers(5, 41))
     dials = Dials(
         cars=cars, panel=int(rng.integers(4, 12)), feeder=3, depth=int(rng.integers(1, 5)),
-        steps=int(rng.choice([1, 4, 24, 96])), hunger=float(rng.uniform(0.2, 1.0)),
+        steps=int(rng.choice([1, 4, 24, 96])), hunger=float(rng.uniform(0.2, 1.0)), present=0.8,
     )  # fmt: skip
     made = site(dials, int(rng.integers(1 << 31)))
     base = made.problem()

@@ -31,6 +31,7 @@ class Dials:
     skew: float = 0.0  # share of the one-phase cars that are all on L1
     binding: float = 1.0  # 1: every level binds at times; 0: none ever does
     hunger: float = 0.15  # mean of what a car needs, as a share of what its stay would allow
+    present: float = 0.0  # share of the cars that are there at the first step
     ties: float = 0.0  # share of the cars with the same priority and the same stay
 
 
@@ -135,6 +136,7 @@ def _cars(
     steps = len(step_h)
     length = np.clip(rng.gamma(4.0, steps / 12.0, many).astype(int), 1, steps)
     arrive = rng.integers(0, np.maximum(1, steps - length // 2))
+    arrive[rng.random(many) < dials.present] = 0
     priority = rng.uniform(0.5, 2.0, many)
     alike = rng.random(many) < dials.ties
     arrive[alike], length[alike], priority[alike] = steps // 8, steps // 2, 1.0

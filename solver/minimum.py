@@ -2,14 +2,15 @@
 
 The relaxed problem says how much each would get. Whoever lies between 0 and its minimum is
 decided, the surest first, and the rest is planned anew around what was decided (a dive);
-then single exchanges are tried while they help. `oracle` solves the same question exactly
+then small exchanges are tried while they help. `oracle` solves the same question exactly
 as a mixed-integer program. Fairness over time is in the worths the problem brings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import combinations
 
 import highspy
 import numpy as np
@@ -17,7 +18,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from solver.lp import linear_program
-from solver.problem import Floats, Problem
+from solver.problem import Floats, Ints, Problem
 
 Bools = NDArray[np.bool_]
 
@@ -25,10 +26,13 @@ Bools = NDArray[np.bool_]
 SLACK = 1e-6
 
 # Plans that may be tried for exchanges after the dive; each is one warm solve.
-TRIALS = 40
+TRIALS = 150
 
-# Up to so many cars each round decides one car; above, a share of the undecided.
+# Up to so many cars each round of a dive decides one car; above, all who are undecided.
 ONE_BY_ONE = 60
+
+# Rounds of a dive over many cars; the last one decides about everybody.
+ROUNDS = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,14 +59,20 @@ def switch(problem: Problem, relaxed: Plan, around: Around, enough: float) -> Pl
     `around` gives the best plan with `on` at their minimum at least, `off` at 0 and the
     others free between 0 and their upper bound. A plan worth `enough` ends the search.
     """
-    dive = _Dive(problem, around)
-    best = dive.down(relaxed)
-    if best is None or best.worth >= enough or problem.n > ONE_BY_ONE:
-        return best
-    return dive.exchange(best, enough, between(problem, relaxed.x))
+    search = _Search(problem, around)
+    if problem.n > ONE_BY_ONE:
+        return search.wide_dive(relaxed)
+    best: Plan | None = None
+    for order in (search.by_share, search.by_worth):
+        found = search.dive(relaxed, order)
+        if found is not None and (best is None or found.worth > best.worth):
+            best = found
+        if best is not None and best.worth >= enough:
+            return best
+    return best and search.exchange(best, enough)
 
 
-class _Dive:
+class _Search:
     def __init__(self, problem: Problem, around: Around) -> None:
         self.problem, self.around = problem, around
         self.least = _least(problem)
@@ -70,23 +80,49 @@ class _Dive:
         self.can: Bools = fits & (self.least * problem.step_h[0] <= problem.energy * (1.0 + SLACK))
         self.bound: Bools = self.least > 0
 
-    def down(self, plan: Plan) -> Plan | None:
-        """Decide round by round, until nobody is between."""
-        nobody = np.zeros(self.problem.n, dtype=bool)
-        on, off = nobody, self.bound & ~self.can
-        current: Plan | None = plan if not off.any() else self.around(on, off)
+    def by_share(self, x: Floats, who: Ints) -> Ints:
+        """Those first who get most of their minimum already."""
+        return who[np.lexsort((who, -x[who, 0] / self.least[who]))]
+
+    def by_worth(self, x: Floats, who: Ints) -> Ints:
+        """Those first whose ampere is worth most for what it loads."""
+        worth = self.problem.value[:, 0]
+        if self.problem.reward is not None:
+            worth = worth + self.problem.reward.slope[:, 0]
+        loads = np.abs(self.problem.coupling).sum(axis=1)
+        return who[np.lexsort((who, -worth[who] / np.maximum(loads[who], 1e-9)))]
+
+    def dive(self, plan: Plan, order: Callable[[Floats, Ints], Ints]) -> Plan | None:
+        """Decide one car a round and plan the rest anew, until nobody is between."""
+        on, off = np.zeros(self.problem.n, dtype=bool), self.bound & ~self.can
+        current: Plan | None = self.around(on, off) if off.any() else plan
         while current is not None:
             undecided = np.flatnonzero(between(self.problem, current.x) & ~on & ~off)
             if len(undecided) == 0:
                 return current
-            share = current.x[undecided, 0] / self.least[undecided]
-            undecided = undecided[np.lexsort((undecided, -share))]
-            many = 1 if self.problem.n <= ONE_BY_ONE else -(-len(undecided) // 3)
-            on, off = self._decide(on, off, undecided[:many])
+            on, off = self._decide(on, off, order(current.x, undecided)[:1])
             current = self.around(on, off)
         return None
 
-    def _decide(self, on: Bools, off: Bools, who: NDArray[np.int64]) -> tuple[Bools, Bools]:
+    def wide_dive(self, plan: Plan) -> Plan | None:
+        """The same for many: all who are undecided in each round, at last everybody."""
+        on, off = np.zeros(self.problem.n, dtype=bool), self.bound & ~self.can
+        current: Plan | None = self.around(on, off) if off.any() else plan
+        for left in range(ROUNDS - 1, -1, -1):
+            if current is None:
+                return None
+            free = self.bound & ~on & ~off
+            undecided = np.flatnonzero(between(self.problem, current.x) & free)
+            if len(undecided) == 0:
+                return current
+            if left == 0:  # who has its minimum keeps it, who has nothing waits
+                has = free & (current.x[:, 0] >= (1.0 - SLACK) * self.least)
+                on, off = on | has, off | (free & ~has & ~between(self.problem, current.x))
+            on, off = self._decide(on, off, self.by_share(current.x, undecided))
+            current = self.around(on, off)
+        return current
+
+    def _decide(self, on: Bools, off: Bools, who: Ints) -> tuple[Bools, Bools]:
         """Switch on who fits beside those that are on already; the others are off."""
         on, off = on.copy(), off.copy()
         room = self._room(on)
@@ -107,42 +143,44 @@ class _Dive:
         room: Floats = self.problem.capacity[:, :, 0] - self.problem.load(now)[:, :, 0]
         return room
 
-    def exchange(self, best: Plan, enough: float, doubtful: Bools) -> Plan:
-        """Try the other choice for one car, and for pairs, while it helps."""
-        trials = TRIALS
+    def exchange(self, best: Plan, enough: float) -> Plan:
+        """Try other choices for a car or two, while it helps."""
+        trials, seen = TRIALS, set()
         improved = True
-        while improved and trials > 0:
+        while improved and best.worth < enough:
             improved = False
             state = best.x[:, 0] >= (1.0 - SLACK) * self.least
-            for flips in self._moves(best, state, doubtful):
+            for flips in self._moves(best, state):
                 on = state.copy()
                 on[flips] = ~on[flips]
                 on &= self.bound
-                if (self._room(on) < -SLACK * (1.0 + np.abs(self.problem.capacity[:, :, 0]))).any():
+                if on.tobytes() in seen or self._overloads(on):
                     continue
+                seen.add(on.tobytes())
+                if trials == 0:
+                    return best
                 trials -= 1
                 tried = self.around(on, self.bound & ~on)
                 if tried is not None and tried.worth > best.worth + 1e-9 * abs(best.worth):
                     best, improved = tried, True
                     break
-                if trials <= 0:
-                    break
-            if best.worth >= enough:
-                break
         return best
 
-    def _moves(self, best: Plan, state: Bools, doubtful: Bools) -> list[list[int]]:
-        """Cars whose choice may be worth changing: alone, then one off for one on."""
-        waiting = np.flatnonzero(self.bound & ~state & self.can)
-        waiting = waiting[np.argsort(-self.problem.value[waiting, 0], kind="stable")]
-        holding = np.flatnonzero(self.bound & state)
-        holding = holding[np.argsort(best.x[holding, 0] / self.least[holding], kind="stable")]
-        lowest = [i for i in holding if best.x[i, 0] <= self.least[i] * (1.0 + 1e-3)]
-        alone = [[int(i)] for i in np.flatnonzero(doubtful & self.bound & self.can)]
-        alone += [[int(i)] for i in waiting if not doubtful[i]][:8]
-        alone += [[int(i)] for i in lowest if not doubtful[i]]
-        pairs = [[int(i), int(j)] for j in waiting[:6] for i in holding[:6]]
-        return alone + pairs
+    def _overloads(self, on: Bools) -> bool:
+        room, now = self._room(on), self.problem.capacity[:, :, 0]
+        return bool((room < -SLACK * (1.0 + np.where(np.isfinite(now), now, 0.0))).any())
+
+    def _moves(self, best: Plan, state: Bools) -> Iterator[list[int]]:
+        """One on or off; one off for one on; two off for the others' sake, or for one on."""
+        waiting = self.by_worth(best.x, np.flatnonzero(self.bound & ~state & self.can))
+        holding = self.by_worth(best.x, np.flatnonzero(self.bound & state))[::-1]
+        yield from ([int(i)] for i in holding[:12])
+        yield from ([int(j)] for j in waiting[:12])
+        yield from ([int(i), int(j)] for j in waiting[:8] for i in holding[:8])
+        yield from ([int(i), int(k)] for i, k in combinations(holding[:6], 2))
+        yield from (
+            [int(i), int(k), int(j)] for j in waiting[:3] for i, k in combinations(holding[:6], 2)
+        )
 
 
 def _least(problem: Problem) -> Floats:
