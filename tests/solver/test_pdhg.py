@@ -156,11 +156,24 @@ def test_a_late_answer_is_feasible_and_says_how_far_it_got():
     assert found.infeasibility <= 1e-9
 
 
+def test_up_to_a_thousand_cars_a_warm_start_changes_nothing():
+    first = None
+    for problem in site(Dials(cars=100), 2).ticks(3):
+        cold, warm = solve_kernel(problem), solve_kernel(problem, warm=first)
+        first = warm.warm
+        assert np.array_equal(cold.x, warm.x)
+
+
 def test_a_warm_start_changes_the_worth_by_less_than_the_tolerance():
     first = None
-    for problem in site(Dials(cars=150), 2).ticks(4):
-        cold = solve_kernel(problem)
-        warm = solve_kernel(problem, warm=first)
+    for problem in site(Dials(cars=1020, steps=24), 2).ticks(3):
+        cold, warm = solve_kernel(problem), solve_kernel(problem, warm=first)
         first = warm.warm
         certified(problem, warm)
         assert warm.objective == pytest.approx(cold.objective, rel=2e-6)
+
+
+def test_a_warm_start_from_another_site_is_left_aside():
+    many = site(Dials(cars=1020, steps=24), 2).problem()
+    other = solve_kernel(site(Dials(cars=30), 2).problem()).warm
+    assert np.array_equal(solve_kernel(many, warm=other).x, solve_kernel(many).x)
