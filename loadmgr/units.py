@@ -56,7 +56,7 @@ def higher(one: PerPhase, other: PerPhase) -> PerPhase:
 
 def on_each(current_a: float, phases: Iterable[Phase]) -> PerPhase:
     """The same current on each of `phases`, 0 on the others. [A]"""
-    used = frozenset(phases)
+    used = phases if isinstance(phases, tuple | frozenset) else frozenset(phases)
     return (
         current_a if Phase.L1 in used else 0.0,
         current_a if Phase.L2 in used else 0.0,

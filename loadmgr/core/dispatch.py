@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 
 from loadmgr.core import envelope
 from loadmgr.core.envelope import Row, load_on
@@ -79,12 +80,21 @@ def _step(site: Site, state: State, wish: Wish, now: datetime) -> _Step:
 
 
 class _Headroom:
-    """What the rows have left above the ledger, less what was promised in this round."""
+    """What the rows have left above the ledger, less what was promised in this round.
+
+    Reckoned when the first raise asks for it: most rounds have none.
+    """
 
     def __init__(self, site: Site, state: State, now: datetime) -> None:
-        self._site = site
-        self._rows: Mapping[CircuitId, tuple[Row, ...]] = envelope.rows(site, state, now)
-        self._used = dict(per_circuit(site, worst_case(site, state, now)))
+        self._site, self._state, self._now = site, state, now
+
+    @cached_property
+    def _rows(self) -> Mapping[CircuitId, tuple[Row, ...]]:
+        return envelope.rows(self._site, self._state, self._now)
+
+    @cached_property
+    def _used(self) -> dict[CircuitId, PerPhase]:
+        return dict(per_circuit(self._site, worst_case(self._site, self._state, self._now)))
 
     def allows(self, step: _Step) -> bool:
         for circuit in self._site.path[step.evse.circuit]:
@@ -96,5 +106,6 @@ class _Headroom:
         return True
 
     def take(self, step: _Step) -> None:
-        for circuit in self._site.path[step.evse.circuit]:
-            self._used[circuit] = add(self._used[circuit], step.growth)
+        if step.rises:
+            for circuit in self._site.path[step.evse.circuit]:
+                self._used[circuit] = add(self._used[circuit], step.growth)

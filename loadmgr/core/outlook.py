@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import numpy as np
+
 from loadmgr.core.assemble import STEPS_S, Question
 from loadmgr.core.claims import Claim, phases_used
 from loadmgr.core.settle import Settled
@@ -24,15 +26,13 @@ def forecast(
     """What each car is expected to draw; the first step is what is ordered. None: no answer."""
     if solution is None:
         return None
+    above = np.round(solution.x + np.array([[claim.fallback_a] for claim in claims]), 2).tolist()
     return Forecast(
         starts=question.index.starts,
         step_s=STEPS_S,
         current_a={
-            claim.evse.id: (
-                settled.current_a[claim.evse.id],
-                *(round(float(x) + claim.fallback_a, 2) for x in solution.x[i, 1:]),
-            )
-            for i, claim in enumerate(claims)
+            claim.evse.id: (settled.current_a[claim.evse.id], *later[1:])
+            for claim, later in zip(claims, above, strict=True)
         },
     )
 

@@ -24,7 +24,7 @@ from loadmgr.core.alarms import alarms
 from loadmgr.core.assemble import assemble
 from loadmgr.core.claims import claims, reserved
 from loadmgr.core.envelope import Row, load_on
-from loadmgr.core.ledger import worst_case
+from loadmgr.core.ledger import per_circuit, worst_case
 from loadmgr.core.outlook import forecast, shortfalls
 from loadmgr.core.settle import Settled, settle
 from loadmgr.core.state import State
@@ -103,13 +103,12 @@ def _row_uses(
 ) -> tuple[RowUse, ...]:
     """How full every row is that limits anything: by the ledger, and by this plan."""
     uses: list[RowUse] = []
+    ordered = {name: site.evse[name].worst_a(a) for name, a in settled.current_a.items()}
+    reserved, planned = per_circuit(site, ledger), per_circuit(site, ordered)
     for circuit, its_rows in rows.items():
-        fed = site.below[circuit]
         for row in its_rows:
             if envelope.unlimited(row):
                 continue
-            entries = [ledger[evse.id] for evse in fed]
-            ordered = [evse.worst_a(settled.current_a.get(evse.id, 0.0)) for evse in fed]
             uses.append(
                 RowUse(
                     circuit=circuit,
@@ -117,8 +116,8 @@ def _row_uses(
                     rating=row.rating,
                     usable=row.usable,
                     building=row.building,
-                    reserved=sum(load_on(site, entry, row.number) for entry in entries),
-                    planned=sum(load_on(site, entry, row.number) for entry in ordered),
+                    reserved=load_on(site, reserved[circuit], row.number),
+                    planned=load_on(site, planned[circuit], row.number),
                     limited_by=row.limit.source if row.limit is not None else "",
                 )
             )
