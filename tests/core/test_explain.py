@@ -165,7 +165,7 @@ def test_a_charger_that_disobeys_says_what_it_did():
 
 # ── What always holds ─────────────────────────────────────────────────────────────────────
 
-many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @many
@@ -218,7 +218,10 @@ def test_one_ampere_more_where_the_reason_points_helps_or_the_next_rung_is_named
         helped = after.current_a > allocation.current_a
         # Less than the wire can say is no help yet; the room has grown nevertheless.
         grown = after.ladder[0].amps_a > said.amps_a
-        assert helped or grown or _place(after.ladder[0]) != _place(said), (name, said, after)
+        elsewhere = _place(after.ladder[0]) != _place(said)
+        # Or it was just enough for one more car to have its minimum.
+        joined = set(after.ladder[0].sharing) - set(said.sharing)
+        assert helped or grown or elsewhere or joined, (name, said, after)
 
 
 def _missing(talk: Talk, said: Rung) -> float:
