@@ -30,6 +30,9 @@ from solver.problem import Problem, Reward
 # `supports(problem)` and `solve_kernel(problem, warm=, tol=, deadline_s=, ...)`.
 KERNELS = ("simplex", "pdhg")
 
+# The compiler steps back behind whatever else the machine does.
+NICE = 10
+
 _lock = threading.Lock()
 _thread: threading.Thread | None = None
 _over = threading.Event()
@@ -72,7 +75,7 @@ def _make_ready() -> None:
     """Compile elsewhere if nobody has, then take everything from the cache."""
     try:
         if not any(stamp.exists() for stamp in _stamps()):
-            _one_at_a_time(_compile_elsewhere)
+            _compile_elsewhere()
         _compile_all()
     finally:
         _over.set()
@@ -81,34 +84,6 @@ def _make_ready() -> None:
 def _leaving() -> bool:
     """The interpreter is about to end, and waits for this thread."""
     return not threading.main_thread().is_alive()
-
-
-def _one_at_a_time(compile_elsewhere: Callable[[], None]) -> None:
-    """Several programs that start together need one compiler, not several."""
-    lock = next(_stamps()).with_suffix(".lock")
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(lock, os.O_CREAT | os.O_WRONLY)
-    except OSError:  # nowhere to write: then nobody can wait for anybody
-        return compile_elsewhere()
-    try:
-        while not _taken(handle):
-            if _leaving():
-                return None
-            time.sleep(0.1)
-        if not any(stamp.exists() for stamp in _stamps()):
-            compile_elsewhere()
-    finally:
-        os.close(handle)
-    return None
-
-
-def _taken(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def _compile_elsewhere() -> None:
@@ -207,6 +182,20 @@ def _samples() -> list[Problem]:
     ]
 
 
+def _compile_once() -> None:
+    """What the other process does: compile behind everybody's back, or wait for who does."""
+    os.nice(NICE)
+    stamp = next(_stamps())
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    with stamp.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several programs that start together need one
+        if not any(stamp.exists() for stamp in _stamps()):
+            _compile_all()
+            _stamp()  # what failed would fail again: the stamp is of this very code
+
+
 if __name__ == "__main__":
-    _compile_all()
-    _stamp()  # what failed would fail again: the stamp is of this very code
+    try:
+        _compile_once()
+    except OSError:  # nowhere to write: everybody compiles for itself
+        _compile_all()
