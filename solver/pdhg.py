@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+SMALL_CELLS = 5_000  # below, a second thread costs more than it brings
 PARTS = 2  # fixed, so that the number of threads changes nothing
 MOST_SWEEPS = 100_000
 # Up to here a warm start is not used: the optimal face is wide, and what is commanded must not
@@ -118,7 +119,7 @@ def solve_kernel(
             omega,
             tol=tol,
             deadline_s=deadline_s,
-            threads=min(threads, PARTS),
+            threads=1 if len(layout.cells.room) < SMALL_CELLS else min(threads, PARTS),
             warm=started,
         )
     return _result(problem, layout, state, outcome)

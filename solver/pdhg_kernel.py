@@ -347,7 +347,8 @@ def sweep(cells, cars, tree, state, part, parity, omega, fresh, old, check):
         for g in range(tree.groups[s], tree.groups[s + 1]):
             gather_prices(price, coupling, g, tariff, desk, width)
             clear(lifted, 0, width)
-            clear(shifted, 0, width)
+            if check:
+                clear(shifted, 0, width)
             for j in range(tree.cars[g], tree.cars[g + 1]):
                 multiplier, bend, moved = _move_car(
                     x, anchor, room, worth, ahead, tariff, lifted, shifted, v, q,

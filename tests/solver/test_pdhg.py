@@ -116,7 +116,7 @@ def test_a_site_of_two_hundred_agrees_with_highs(seed):
     assert found.objective == pytest.approx(optimum(problem), rel=2e-6)
 
 
-@pytest.mark.parametrize(("cars", "depth"), [(60, 1), (90, 3), (150, 5)])
+@pytest.mark.parametrize(("cars", "depth"), [(260, 1), (290, 3), (350, 5)])
 def test_the_number_of_threads_changes_nothing(cars, depth):
     problem = site(Dials(cars=cars, depth=depth, panel=7, feeder=3), 4).problem()
     one, two = solve_kernel(problem, threads=1), solve_kernel(problem, threads=2)
