@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -364,6 +365,8 @@ class Faults(World):
 
 
 assert REACTION < ANSWER_WITHIN
+
+pytestmark = pytest.mark.timeout(900)  # passes in seconds; a failure is worth shrinking
 
 TestGuarantee = Faults.TestCase
 TestGuarantee.settings = settings(

@@ -1,0 +1,75 @@
+"""A meter that lies is caught when its cars draw more than it shows, or its phases change places."""
+
+from __future__ import annotations
+
+from loadmgr.core import building
+from tests.core.talk import Talk, bay, metered
+
+
+def charging(fuse_a: float = 63.0) -> Talk:
+    """One car at 16 A on a building of 20 A, seen by everybody."""
+    talk = Talk(metered(bay("A"), fuse_a=fuse_a))
+    talk.ready("A")
+    talk.building(20.0)
+    talk.holds("A", 16.0)
+    for _ in range(4):
+        talk.after(5).draws("A", 16.0)
+        talk.meter(36.0, 36.0, 36.0)
+    return talk
+
+
+def lost(talk: Talk) -> bool:
+    return bool(building.lost(talk.site, talk.state, talk.now))
+
+
+def test_a_meter_with_reversed_clamps_is_doubted_once_newer_readings_say_so_too() -> None:
+    talk = charging()
+    talk.after(1).meter(-36.0, -36.0, -36.0)
+    assert not lost(talk), "one reading may be old"
+    for second in range(1, 12):
+        talk.after(1)
+        if second % 5 == 0:
+            talk.draws("A", 16.0)
+        talk.meter(-36.0 - second / 10, -36.0, -36.0)
+    assert lost(talk)
+    assert (
+        building.believed(talk.site, talk.state, talk.now)[talk.site.circuits[0].id] == (50.0,) * 3
+    )
+
+
+def test_a_car_that_left_does_not_make_its_meter_a_liar() -> None:
+    talk = charging()
+    for second in range(1, 20):
+        talk.after(1)
+        if second % 5 == 0:
+            talk.draws("A", 0.0)
+        talk.meter(0.1 * (second % 3), 0.0, 0.0)
+    assert not lost(talk)
+
+
+def test_a_meter_whose_phases_change_places_is_doubted_at_once() -> None:
+    talk = charging()
+    talk.after(1).meter(30.0, 17.0, 50.0)
+    talk.after(1).meter(17.1, 30.2, 50.1)
+    assert lost(talk)
+    talk.after(31 * 60)
+    for _ in range(4):
+        talk.after(1).meter(17.0, 30.0, 50.0)
+    assert not lost(talk)
+
+
+def test_a_step_of_the_building_is_no_exchange() -> None:
+    talk = charging()
+    talk.after(1).meter(36.0, 36.0, 36.0)
+    talk.after(1).meter(46.0, 46.0, 46.0)
+    talk.after(1).meter(36.0, 36.0, 46.0)
+    assert not lost(talk)
+
+
+def test_a_charger_that_tells_more_than_it_may_draw_makes_the_building_no_smaller() -> None:
+    talk = charging()
+    for _ in range(8):
+        talk.after(1).draws("A", 160.0)
+        talk.meter(36.0, 36.0, 36.0)
+    believed = building.believed(talk.site, talk.state, talk.now)[talk.site.circuits[0].id]
+    assert min(believed) >= 36.0 - 32.0, "no more than its hardware maximum is taken off"
