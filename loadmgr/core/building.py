@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from loadmgr.core import doubt
 from loadmgr.core.conduct import highest, site_current
-from loadmgr.core.ledger import lawful
+from loadmgr.core.ledger import lawful, worst_current
 from loadmgr.core.state import EvseState, MeterState, State
 from loadmgr.events import CircuitMeasured
 from loadmgr.model import CircuitId, Evse, Meter, MeterId, Site
@@ -43,6 +44,7 @@ def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
     if not _plausible(event.current_a, circuit.rating_a):
         back = known.good_in_a_row >= GOOD_TO_RETURN
         return known if back else replace(known, good_in_a_row=0)
+    known = doubt.judged(site, state, event)
     least, most = _cars(site, state, meter, event.at)
     lowest, top = subtract(event.current_a, most), subtract(event.current_a, least)
     overloaded = tuple(event.current_a[p] > circuit.usable_a[p] for p in PHASES)
@@ -54,7 +56,8 @@ def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
     ]
     building: PerPhase = (estimate[0], estimate[1], estimate[2])
     lost = known.at is None or event.at - known.at > timedelta(seconds=meter.lost_after_s)
-    return MeterState(
+    return replace(
+        known,
         current_a=event.current_a,
         at=event.at,
         sampled_at=event.sampled_at,
@@ -92,6 +95,8 @@ def _car(site: Site, evse: Evse, belief: EvseState, now: datetime) -> tuple[PerP
         else:
             high = higher(high, seen)
             low = seen if place == 0 else lower(low, seen)
+    # A charger that tells more than it may draw must not make the building smaller.
+    low = lower(low, evse.worst_a(worst_current(evse, belief, now)))
     if belief.raised_at is not None and now - belief.raised_at <= TRANSITION:
         allowed = max((*lawful(belief, now), belief.fallback_a or 0.0))
         high = higher(high, evse.worst_a(min(evse.max_a, allowed)))
@@ -152,9 +157,11 @@ def held(meter: MeterState, *, calm: bool = False) -> PerPhase:
 
 
 def is_lost(meter: Meter, state: State, now: datetime) -> bool:
-    """Silent for too long, or back for less than a few good samples."""
+    """Silent for too long, back for less than a few good samples, or caught in a lie."""
     known = state.meters[meter.id]
     if known.at is None or known.good_in_a_row < GOOD_TO_RETURN:
+        return True
+    if known.doubted_until is not None and now < known.doubted_until:
         return True
     return now - known.at > timedelta(seconds=meter.lost_after_s)
 

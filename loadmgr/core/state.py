@@ -112,6 +112,8 @@ class MeterState:
     building_a: PerPhase = NOTHING  # best estimate of what is not steered
     peaks: tuple[tuple[datetime, PerPhase], ...] = ()  # of the last half minute, in buckets
     calm_peaks: tuple[tuple[datetime, PerPhase], ...] = ()  # of the last quarter of an hour
+    contradicted_since: datetime | None = None  # it shows less than its cars draw
+    doubted_until: datetime | None = None  # what it says is not believed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

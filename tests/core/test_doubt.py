@@ -1,4 +1,4 @@
-"""A meter that lies is caught when its cars draw more than it shows, or its phases change places."""
+"""A meter that lies: its cars draw more than it shows, or its phases change places."""
 
 from __future__ import annotations
 

@@ -1,0 +1,78 @@
+"""A circuit's meter held against what its cars say, and against itself.
+
+A meter with reversed clamps, a wrong ratio or exchanged conductors tells numbers that could be
+true. It gives itself away when the cars below it draw more than it shows, by readings that were
+taken while it showed less, or in the moment in which its phases change places. From then on it
+is not believed for a while; its circuit counts at the declared worst case.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import permutations
+
+from loadmgr.core.conduct import site_current
+from loadmgr.core.state import EvseState, MeterState, State
+from loadmgr.events import CircuitMeasured
+from loadmgr.model import Evse, Meter, Site
+from loadmgr.units import NOTHING, PHASES, PerPhase, add, lower
+
+DOUBTED_FOR = timedelta(minutes=30)
+FRESH = timedelta(seconds=15)
+
+LESS_A, LESS = 2.0, 0.1  # two honest meters differ by no more: amperes, and a share of the current
+SAME_A = 0.5  # a conductor that kept its current
+MOVED_A = 3.0  # and one that did not
+
+
+def judged(site: Site, state: State, event: CircuitMeasured) -> MeterState:
+    """What was known of the meter, with what this sample says of its honesty."""
+    known = state.meters[event.meter]
+    meter = site.meter[event.meter]
+    since = None
+    if _contradicted(site, state, meter, event, None):
+        since = known.contradicted_since or event.at
+    proven = known.contradicted_since is not None and _contradicted(
+        site, state, meter, event, known.contradicted_since
+    )
+    until = known.doubted_until
+    if proven or (known.at is not None and exchanged(known.current_a, event.current_a)):
+        until = event.at + DOUBTED_FOR
+    if (since, until) == (known.contradicted_since, known.doubted_until):
+        return known
+    return replace(known, contradicted_since=since, doubted_until=until)
+
+
+def exchanged(before_a: PerPhase, now_a: PerPhase) -> bool:
+    """Between two samples nothing changed but the places of the conductors."""
+    if sum(abs(before_a[p] - now_a[p]) > MOVED_A for p in PHASES) < 2:
+        return False
+    return any(
+        all(abs(before_a[q] - now_a[p]) < SAME_A for p, q in zip(PHASES, order, strict=True))
+        for order in permutations(PHASES)
+    )
+
+
+def _contradicted(
+    site: Site, state: State, meter: Meter, event: CircuitMeasured, since: datetime | None
+) -> bool:
+    """The cars below draw more than the meter shows, by readings taken after `since`. [A]"""
+    least = NOTHING
+    for evse in site.below[meter.circuit]:
+        belief = state.evses[evse.id]
+        if belief.readings and belief.quarantine is None:
+            least = add(least, _least(evse, belief, event.at, since))
+    return any(event.current_a[p] < least[p] * (1 - LESS) - LESS_A for p in PHASES)
+
+
+def _least(evse: Evse, belief: EvseState, now: datetime, since: datetime | None) -> PerPhase:
+    found: PerPhase | None = None
+    for reading in belief.readings:
+        if now - reading.at > FRESH or (since is not None and reading.at <= since):
+            continue
+        seen = site_current(evse, reading)
+        if seen is None:
+            return NOTHING
+        found = seen if found is None else lower(found, seen)
+    return found or NOTHING
