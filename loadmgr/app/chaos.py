@@ -27,6 +27,7 @@ from loadmgr.ports import Emit
 from loadmgr.simulate.chaos_faults import (
     CHARGER_METERS,
     DISOBEDIENCE,
+    LYING,
     METERS,
     ORDERS,
     Fault,
@@ -297,6 +298,8 @@ class _Life:
             return
         self.observer.meter_ill(meter.meter.id, fault.kind, now_s)
         self.plant.truth.blind(meter.meter.circuit, now_s + 30.0)
+        if fault.kind in LYING:
+            self.plant.truth.lied_to(meter.meter.circuit, now_s + fault.lasts_s)
         meter.ill = fault.kind
         meter.chance = fault.chance
         await asyncio.sleep(fault.lasts_s)

@@ -74,6 +74,7 @@ DISOBEDIENCE = frozenset(
     {Kind.IGNORES, Kind.ZERO_IGNORED, Kind.ZERO_IS_MINIMUM, Kind.MINIMUM_REFUSED, Kind.RUNS_AWAY}
 )
 CHARGER_METERS = frozenset(kind for kind in Kind if kind.startswith("charger-meter"))
+LYING = frozenset({Kind.METER_NEGATIVE, Kind.METER_SCALED, Kind.METER_SWAPPED})
 METERS = frozenset(kind for kind in Kind if kind.startswith("meter-"))
 
 _WEIGHTS: Mapping[Kind, float] = MappingProxyType(

@@ -82,8 +82,10 @@ class ChaosGateway(SimulatedGateway):
                 link.connection = None
 
     def _connect(self, link: _Link, *, booted: bool) -> None:
-        dark = self._now_s() < link.station.dark_until_s
-        if self._emit is not None and not dark and link.station.id not in self._void:
+        dark_s = link.station.dark_until_s - self._now_s()
+        if dark_s > 0:
+            self._spawn(self._return(link, dark_s, booted=True))
+        elif self._emit is not None and link.station.id not in self._void:
             self._dying.pop(link.station.id, None)
             super()._connect(link, booted=booted)
 
@@ -114,12 +116,16 @@ class ChaosGateway(SimulatedGateway):
         self._say(
             StationDisconnected(at=at, station=station, connection=connection, reason="silent")
         )
-        await asyncio.sleep(link.chance.uniform(0.1, link.station.temper.away_s))
-        self._connect_if_away(link)
+        away_s = link.chance.uniform(0.1, link.station.temper.away_s)
+        await self._return(link, away_s, booted=False)
 
-    def _connect_if_away(self, link: _Link) -> None:
+    def reboot(self, station: StationId) -> None:
+        link = self._links[station]
         if link.connection is None:
-            self._connect(link, booted=False)
+            link.station.reboot(self._now_s())
+            self._spawn(self._return(link, link.station.temper.boot_s, booted=True))
+        else:
+            super().reboot(station)
 
     def storm(self, stations: list[StationId], chance: float) -> None:
         """Many links flap at once, and again."""

@@ -86,10 +86,12 @@ def world(
         offline=Offline(fallback_a=fallback_a),
         tariff=Tariff(currency="EUR", prices=((time(6), 0.3), (time(9), 0.2), (time(17), 0.4))),
     )
+    stays_h = (0.2, rng.uniform(1.0, 4.0))
+    taken = rng.uniform(0.5, 0.95)  # of the time there is a car in a bay
     crowd = Crowd(
-        visits_per_evse_day=rng.uniform(4.0, 16.0),
-        stay_h=(0.3, rng.uniform(1.0, 4.0)),
-        wanted_wh=(2_000.0, 40_000.0),
+        visits_per_evse_day=taken * 24.0 / (sum(stays_h) / 2),
+        stay_h=stays_h,
+        wanted_wh=(3_000.0, 50_000.0),
         one_phase_share=rng.uniform(0.0, 0.6),
     )
     visits = synthetic(evses, seed=seed, start_s=start_s + warm_up_s, seconds=seconds, crowd=crowd)
@@ -198,7 +200,7 @@ def _circuits(
     meters: list[Meter] = []
     for k in reversed(range(len(parents))):
         margin_a = rng.choice((0.0, 1.0, 2.0, 4.0))
-        tight = rng.uniform(0.15, 0.7)
+        tight = rng.uniform(0.15, 0.5)
         needed = max(below_worst[k][p] + least[k][p] for p in PHASES) + margin_a
         wanted = max(0.5 * below_worst[k][p] + tight * asked[k][p] for p in PHASES)
         fuse_a = next(

@@ -21,6 +21,9 @@ from loadmgr.simulate.station import Station
 
 FALLBACK_LEVEL, LIMIT_LEVEL = 0, 1
 
+LONG_AGO_S = 946_684_800.0
+"""2000-01-01: a default is in force whatever the station's clock shows."""
+
 
 def profile_of(order: SetLimit | SetFallback, number: int, now_s: float) -> Profile:
     """The charging profile that says the same."""
@@ -31,7 +34,7 @@ def profile_of(order: SetLimit | SetFallback, number: int, now_s: float) -> Prof
             level=FALLBACK_LEVEL,
             purpose=Purpose.DEFAULT,
             periods=periods,
-            start_s=now_s,
+            start_s=LONG_AGO_S,
         )
     return Profile(
         id=1000 + number,

@@ -8,7 +8,9 @@ chargers   a charger began to draw more than it was ever told in its present sta
            time it takes to see that (40 s) and to shrink the others (15 s)
 reach      the building rose, and to relieve it takes chargers that nobody can tell to: their
            link is down, or they say "Accepted" and go on. As long as these alone are too much,
-           the step explains it; while others could shrink instead, for 55 s
+           the step explains it; while others could shrink instead, for 55 s. Or such a charger
+           forgot what it was told
+meter      a meter above tells what is not: 30 s to see it, 15 s to relieve it
 
 A thermal breaker per circuit and phase says whether copper was in danger.
 """
@@ -33,6 +35,10 @@ GRACE_S = 15.0
 
 NOTICED_S = 55.0
 """How long a step of a charger does: 40 s to see it, 15 s to relieve it."""
+
+LIED_S = 45.0
+"""How long a meter that lies does: 30 s to see that it contradicts the cars, 15 s to relieve it.
+It contradicts nobody before the first second of overload."""
 
 OUTLIVES_S = 400.0
 """The longest that a limit lasts at a charger out of reach, and charger and car to follow."""
@@ -59,6 +65,7 @@ class Cause(StrEnum):
     BUILDING = "building"
     CHARGERS = "chargers"
     REACH = "reach"
+    METER = "meter"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +135,8 @@ class Truth:
         self._heat: Vector = np.zeros(rows)
         self._tripped: Vector = np.full(rows, np.inf)
         self._past: deque[Past] = deque()  # as far back as a step explains anything
-        self._blind: Vector = np.full(rows, -np.inf)  # the meter above lies until then
+        self._blind: Vector = np.full(rows, -np.inf)  # the meter above is silent until then
+        self._lied_to: Vector = np.full(rows, -np.inf)  # or tells what is not
         self._no_beyond: Vector = np.zeros(rows)
         self._open: dict[int, _Spell] = {}
         self.spells: list[Spell] = []
@@ -158,6 +166,12 @@ class Truth:
         for above in self._site.path[circuit]:
             place = 3 * self._place[above]
             self._blind[place : place + 3] = np.maximum(self._blind[place : place + 3], until_s)
+
+    def lied_to(self, circuit: CircuitId, until_s: float) -> None:
+        """The meter of a circuit tells what is not, until then."""
+        for above in self._site.path[circuit]:
+            place = 3 * self._place[above]
+            self._lied_to[place : place + 3] = until_s
 
     def account(
         self, until_s: float, evse_a: Vector, building: Vector, beyond_a: Vector | None = None
@@ -238,7 +252,7 @@ class Truth:
         building = now.building - self._least(at_s, now.building, grace_s, "building")
         by_building = over & (row - building <= fits)
         found = {Cause.OURS: over & ~by_building, Cause.BUILDING: by_building}
-        found[Cause.CHARGERS] = found[Cause.REACH] = np.zeros_like(over)
+        found |= dict.fromkeys((Cause.CHARGERS, Cause.REACH, Cause.METER), np.zeros_like(over))
         if not found[Cause.OURS].any():
             return found
         late = np.full_like(grace_s, NOTICED_S)
@@ -252,9 +266,15 @@ class Truth:
             helpless = now.building + now.beyond + away > fits
             grace_s = np.where(helpless, OUTLIVES_S, np.where(away > 0, NOTICED_S, grace_s))
             step = now.building - self._least(at_s, now.building, grace_s, "building")
-            by_reach = found[Cause.OURS] & (row - step - beyond <= fits) & (away > 0)
+            # What a charger takes that nobody hears of, nobody can reckon with.
+            by_reach = found[Cause.OURS] & (row - step - now.beyond <= fits) & (away > 0)
             found[Cause.REACH] = by_reach
             found[Cause.OURS] = found[Cause.OURS] & ~by_reach
+        by_meter = found[Cause.OURS] & (self._lied_to > at_s - LIED_S)
+        for number in np.flatnonzero(by_meter).tolist():
+            by_meter[number] = at_s - self._open[number].from_s < LIED_S
+        found[Cause.METER] = by_meter
+        found[Cause.OURS] = found[Cause.OURS] & ~by_meter
         return found
 
     def _least(self, at_s: float, least: Vector, grace_s: Vector, what: str) -> Vector:
