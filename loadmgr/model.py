@@ -55,6 +55,7 @@ class Meter:
     circuit: CircuitId
     lost_after_s: float = 15.0
     worst_building_a: PerPhase  # the building's declared worst case, per phase
+    feeds_in: bool = True  # False: nothing generates here, it can never show less than the cars
 
 
 @dataclass(frozen=True, slots=True)

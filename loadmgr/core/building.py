@@ -41,7 +41,7 @@ def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
     circuit = site.circuit[meter.circuit]
     if event.sampled_at is not None and event.sampled_at == known.sampled_at:
         return known  # told again is not measured again
-    if not _plausible(event.current_a, circuit.rating_a):
+    if not _plausible(event.current_a, circuit.rating_a) or doubt.backwards(meter, event):
         back = known.good_in_a_row >= GOOD_TO_RETURN
         return known if back else replace(known, good_in_a_row=0)
     known = doubt.judged(site, state, event)

@@ -1,9 +1,9 @@
 """A circuit's meter held against what its cars say, and against itself.
 
 A meter with reversed clamps, a wrong ratio or exchanged conductors tells numbers that could be
-true. It gives itself away when the cars below it draw more than it shows, by readings that were
-taken while it showed less, or in the moment in which its phases change places. From then on it
-is not believed for a while; its circuit counts at the declared worst case.
+true. It gives itself away in the moment in which its phases change places; and where nothing
+generates, by showing less than the cars below it draw, by readings taken since it does. From then
+on it is not believed for a while; its circuit counts at the declared worst case.
 """
 
 from __future__ import annotations
@@ -44,6 +44,11 @@ def judged(site: Site, state: State, event: CircuitMeasured) -> MeterState:
     return replace(known, contradicted_since=since, doubted_until=until)
 
 
+def backwards(meter: Meter, event: CircuitMeasured) -> bool:
+    """It shows current to the grid where nothing generates any."""
+    return not meter.feeds_in and min(event.current_a) < -LESS_A
+
+
 def exchanged(before_a: PerPhase, now_a: PerPhase) -> bool:
     """Between two samples nothing changed but the places of the conductors."""
     if sum(abs(before_a[p] - now_a[p]) > MOVED_A for p in PHASES) < 2:
@@ -58,6 +63,8 @@ def _contradicted(
     site: Site, state: State, meter: Meter, event: CircuitMeasured, since: datetime | None
 ) -> bool:
     """The cars below draw more than the meter shows, by readings taken after `since`. [A]"""
+    if meter.feeds_in:
+        return False
     least = NOTHING
     for evse in site.below[meter.circuit]:
         belief = state.evses[evse.id]

@@ -207,7 +207,10 @@ def _circuits(
             float(a) for a in (*FUSES_A, 10_000) if a >= max(needed, min(wanted, 630.0), 16)
         )
         meter = Meter(
-            id=MeterId(f"m{k}"), circuit=CircuitId(f"c{k}"), worst_building_a=below_worst[k]
+            id=MeterId(f"m{k}"),
+            circuit=CircuitId(f"c{k}"),
+            worst_building_a=below_worst[k],
+            feeds_in=False,
         )
         circuits.append(
             Circuit(

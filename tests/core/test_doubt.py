@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from loadmgr.core import building
 from tests.core.talk import Talk, bay, metered
 
 
-def charging(fuse_a: float = 63.0) -> Talk:
+def charging(*, feeds_in: bool = False) -> Talk:
     """One car at 16 A on a building of 20 A, seen by everybody."""
-    talk = Talk(metered(bay("A"), fuse_a=fuse_a))
+    site = metered(bay("A"))
+    talk = Talk(replace(site, meters=(replace(site.meters[0], feeds_in=feeds_in),)))
     talk.ready("A")
     talk.building(20.0)
     talk.holds("A", 16.0)
@@ -22,15 +25,31 @@ def lost(talk: Talk) -> bool:
     return bool(building.lost(talk.site, talk.state, talk.now))
 
 
-def test_a_meter_with_reversed_clamps_is_doubted_once_newer_readings_say_so_too() -> None:
+def test_a_meter_with_reversed_clamps_is_silent_where_nothing_generates() -> None:
     talk = charging()
-    talk.after(1).meter(-36.0, -36.0, -36.0)
+    for _ in range(20):
+        talk.after(1).meter(-36.0, -36.0, -36.0)
+    assert lost(talk)
+
+
+def test_a_roof_that_feeds_in_is_believed() -> None:
+    talk = charging(feeds_in=True)
+    for second in range(20):
+        talk.after(1).meter(-36.0, -36.0 - second / 10, -36.0)
+        if second % 5 == 0:
+            talk.draws("A", 16.0)
+    assert not lost(talk)
+
+
+def test_a_meter_with_a_wrong_ratio_is_doubted_once_newer_readings_say_so_too() -> None:
+    talk = charging()
+    talk.after(1).meter(3.6, 3.6, 3.6)
     assert not lost(talk), "one reading may be old"
     for second in range(1, 12):
         talk.after(1)
         if second % 5 == 0:
             talk.draws("A", 16.0)
-        talk.meter(-36.0 - second / 10, -36.0, -36.0)
+        talk.meter(3.6 + second / 100, 3.6, 3.6)
     assert lost(talk)
     assert (
         building.believed(talk.site, talk.state, talk.now)[talk.site.circuits[0].id] == (50.0,) * 3
