@@ -43,6 +43,7 @@ class Cars(NamedTuple):
     start: Ints  # (m,) first cell
     first: Ints  # (m,) step of that cell, a multiple of WIDTH
     size: Ints  # (m,) cells, a multiple of WIDTH
+    peak: Floats  # (m,) largest room [Ah], the unit in which its steps are measured
     pace: Floats  # (m,) primal step size τ before the primal weight
     kink: Floats  # (m, S+1) charge at which its reward bends, the energy at last [Ah]
     slope: Floats  # (m, S+1) reward up to that kink, falling, 0 at last [1/Ah]
@@ -83,7 +84,7 @@ class Layout(NamedTuple):
     tree: Tree
     who: Ints  # (m,) participant of a car
     circuit: Ints  # (S,) circuit of a slot
-    scale: float  # first guess of the primal weight
+    scale: float  # typical worth of a cell, in which the primal weight is measured [1/Ah]
 
 
 def lay_out(problem: Problem, parts: int = 2) -> Layout:
@@ -134,13 +135,25 @@ def lay_out(problem: Problem, parts: int = 2) -> Layout:
     inner = np.zeros(len(parent), dtype=np.bool_)
     inner[parent[parent >= 0]] = True
 
+    peak = np.maximum.reduceat(room, start) if len(start) else np.zeros(0)
     capacity, count = _rows(
-        p.capacity, p.step_h, p.parent, circuit, who, p.coupling, start, low, size, room, width
+        p.capacity,
+        p.step_h,
+        p.parent,
+        circuit,
+        who,
+        p.coupling,
+        start,
+        low,
+        size,
+        room,
+        peak,
+        width,
     )
     # Rows may differ in unit (A, W): each is measured by its largest coupling.
     weight = 1.0 / np.maximum(p.coupling.max(axis=0, initial=0.0), 1e-300)
     pace_rows, pace_cars = _paces(
-        capacity, count, weight, p.parent, circuit, who, p.coupling, start, low, size, room
+        capacity, count, weight, p.parent, circuit, who, p.coupling, start, low, size, room, peak
     )
     binding = np.isfinite(capacity).any(axis=1)
     begins = np.where(binding.any(axis=1), binding.argmax(axis=1), 0) // WIDTH * WIDTH
@@ -150,7 +163,8 @@ def lay_out(problem: Problem, parts: int = 2) -> Layout:
     used = room > 0
     scale = 1.0
     if used.any():
-        scale = float(np.sqrt(np.mean(worth[used] ** 2) / np.mean(room[used] ** 2)))
+        gain = worth + np.repeat(best[who], size)
+        scale = float(np.sqrt(np.mean(gain[used] ** 2)))
     kink, slope = _reward(p, who)
     return Layout(
         cells=Cells(room=room, worth=worth),
@@ -158,6 +172,7 @@ def lay_out(problem: Problem, parts: int = 2) -> Layout:
             start=start,
             first=low,
             size=size,
+            peak=peak,
             pace=pace_cars,
             kink=kink,
             slope=slope,
@@ -342,7 +357,7 @@ def _fill(room, worth, who, start, first, last, low, upper, value, step_h, energ
 
 
 @njit(**JIT)
-def _rows(capacity, step_h, parent, circuit, who, coupling, start, low, size, room, width):
+def _rows(capacity, step_h, parent, circuit, who, coupling, start, low, size, room, peak, width):
     """Capacity of the rows that can bind, inf elsewhere, and how much coupling each carries.
 
     A row cannot bind when all that may come from below, each branch capped by its own row,
@@ -360,7 +375,7 @@ def _rows(capacity, step_h, parent, circuit, who, coupling, start, low, size, ro
                 for t in range(low[j], low[j] + size[j]):
                     most[k, r, t] += weight * room[shift + t]
                     if room[shift + t] > 0.0:
-                        count[k, r, t] += weight
+                        count[k, r, t] += weight * peak[j]
     for k in range(circuits - 1, -1, -1):
         up = parent[k]
         for r in range(rows):
@@ -377,10 +392,11 @@ def _rows(capacity, step_h, parent, circuit, who, coupling, start, low, size, ro
 
 
 @njit(**JIT)
-def _paces(kept, count, weight, parent, circuit, who, coupling, start, low, size, room):
-    """Step sizes σ = w/Σα of rows and τ = 1/Σwα of cars, the diagonal of Pock and Chambolle.
+def _paces(kept, count, weight, parent, circuit, who, coupling, start, low, size, room, peak):
+    """Step sizes σ = w/Σαs of rows and τ = s/Σwα of cars, the diagonal of Pock and Chambolle.
 
-    A participant takes the smallest τ of its steps, so that its projection stays Euclidean.
+    Cars are measured by their largest room s, so that a hundredfold one does not slow the
+    others. A participant takes the smallest τ of its steps, so that its projection stays Euclidean.
     """
     circuits, rows, width = kept.shape
     pace = np.zeros((circuits, rows, width))
@@ -404,5 +420,5 @@ def _paces(kept, count, weight, parent, circuit, who, coupling, start, low, size
                 for r in range(rows):
                     here += coupling[i, r] * above[k, r, t]
                 most = max(most, here)
-        cars[j] = 1.0 / max(most, LEAST)
+        cars[j] = peak[j] / max(most, LEAST)
     return pace, cars

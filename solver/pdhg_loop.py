@@ -32,8 +32,9 @@ ENOUGH, SOME, TOO_LONG = 0.3, 0.8, 0.15
 # moved is remembered by MEMORY. Residuals beyond UNSTABLE are no norm: step too long.
 SHARE, FALL, MEMORY, UNSTABLE = 0.4, 0.7, 0.7, 1.0
 
-# The primal weight stays within a factor of its first guess; unclamped it drifts.
-CLAMP = 5.0
+# The primal weight stays within a factor of its first guess, for unclamped it drifts; the
+# factor grows beyond PATIENT sweeps, when the guess was probably bad (cars of very unlike size).
+CLAMP, PATIENT = 5.0, 1_000.0
 
 PATIENCE = 2000  # turns at the barrier before the processor is offered to others
 
@@ -120,8 +121,7 @@ def run(cells, cars, tree, state, flag, trace, me, threads, warm, home, omega, t
     flags = pointer(flag)
     parts = len(state.scratch)
     begin, end = parts * me // threads, parts * (me + 1) // threads
-    least_omega, most_omega = home / CLAMP, home * CLAMP
-    omega = min(max(omega, least_omega), most_omega)
+    omega = min(max(omega, home / CLAMP), home * CLAMP)
     share, epoch, done, age, proofs = SHARE, 0, 0, 0, 0
     best, bound, converged = -np.inf, np.inf, False
     first, before, next_proof = 0.0, 0.0, PROVE
@@ -198,7 +198,8 @@ def run(cells, cars, tree, state, flag, trace, me, threads, warm, home, omega, t
                 y_far += state.sums[0, part, 6]
             if x_far > 0.0 and y_far > 0.0:
                 omega = np.sqrt(omega * np.sqrt(y_far / x_far))
-                omega = min(max(omega, least_omega), most_omega)
+                loose = CLAMP * max(1.0, done / PATIENT)
+                omega = min(max(omega, home / loose), home * loose)
             share *= FALL
             _new_pace(
                 cells, cars, tree, state, begin, end, flags, me, threads, epoch, share, MEMORY

@@ -36,14 +36,14 @@ def count_loose(cells, cars, tree, state, part, share, memory):
         for g in range(tree.groups[s], tree.groups[s + 1]):
             clear(lifted, 0, width)
             for j in range(tree.cars[g], tree.cars[g + 1]):
-                cell, step = cars.start[j], cars.first[j]
+                cell, step, peak = cars.start[j], cars.first[j], splat(cars.peak[j])
                 for i in range(0, cars.size[j], WIDTH):
                     at, fits = load(x, cell + i), load(room, cell + i)
                     free = above(at, zero) * above(fits, at)
                     counts = larger(free, larger(floor, kept * load(loose, cell + i)))
                     counts = smaller(counts, one) * above(fits, zero)
                     store(loose, cell + i, counts)
-                    store(lifted, step + i, load(lifted, step + i) + counts)
+                    store(lifted, step + i, load(lifted, step + i) + counts * peak)
             spread_load(loads, tree.coupling, g, lifted, here, width)
         pass_up(loads, tree.parent[s], here, per_slot)
         if tree.shared[s] >= 0:
@@ -89,7 +89,7 @@ def repace(cells, cars, tree, state, part, share, memory):
                 for i in range(0, cars.size[j], WIDTH):
                     here_most = load(tariff, step + i) * load(loose_x, cell + i)
                     largest = larger(largest, here_most)
-                state.tau[j] = 1.0 / max(most(largest), LEAST)
+                state.tau[j] = cars.peak[j] / max(most(largest), LEAST)
 
 
 @njit(**INNER)

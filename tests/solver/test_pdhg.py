@@ -177,3 +177,18 @@ def test_a_warm_start_from_another_site_is_left_aside():
     many = site(Dials(cars=1020, steps=24), 2).problem()
     other = solve_kernel(site(Dials(cars=30), 2).problem()).warm
     assert np.array_equal(solve_kernel(many, warm=other).x, solve_kernel(many).x)
+
+
+@pytest.mark.parametrize("seed", [187, 515, 767])
+def test_cars_of_very_unlike_size_are_certified(seed):
+    rng = np.random.default_rng(seed)
+    plain = random_problem(rng, n=12, steps=10)
+    size = 10 ** rng.uniform(-2, 2, plain.n)
+    problem = given_again(plain, upper=plain.upper * size[:, None], energy=plain.energy * size)
+    certified(problem, solve_kernel(problem, deadline_s=20))
+
+
+def test_a_worth_that_is_small_beside_the_reward_is_certified():
+    plain = random_problem(np.random.default_rng(5), n=20, steps=12, reward=True)
+    problem = given_again(plain, value=plain.value * 1e-6)
+    certified(problem, solve_kernel(problem, deadline_s=20))
