@@ -24,6 +24,8 @@ from loadmgr.units import PerPhase
 KEPT_TICKS = 2000
 KEPT_NEWS = 100
 
+NO_JOURNAL = "The journal cannot be written: until it can be, limits only fall."
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Record:
@@ -32,6 +34,7 @@ class _Record:
     plan: Plan
     news: tuple[News, ...]
     pace: Pace
+    keeps_journal: bool
 
 
 class EngineDesk:
@@ -54,8 +57,16 @@ class EngineDesk:
             self._news.appendleft(found)
 
     def _ticked(self, state: State, plan: Plan) -> None:
+        engine = self._engine
         self._records.append(
-            _Record(self._engine.number, state, plan, tuple(self._news), self._engine.pace.pace())
+            _Record(
+                number=engine.number,
+                state=state,
+                plan=plan,
+                news=tuple(self._news),
+                pace=engine.pace.pace(),
+                keeps_journal=engine.keeps_journal,
+            )
         )
         task = asyncio.ensure_future(self._ring())
         self._rung.add(task)
@@ -129,7 +140,7 @@ class EngineDesk:
             forecast=plan.forecast,
             shortfalls=plan.shortfalls,
             solve=plan.solve,
-            alarms=plan.alarms,
+            alarms=plan.alarms if record.keeps_journal else (NO_JOURNAL, *plan.alarms),
             news=record.news,
             pace=record.pace,
         )

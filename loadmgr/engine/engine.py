@@ -147,6 +147,11 @@ class Engine:
             for source in self._sources:
                 tasks.create_task(source.run(self.emit))
 
+    @property
+    def keeps_journal(self) -> bool:
+        """The journal can be written. If not, limits only fall."""
+        return self._scribe.works
+
     async def written(self) -> bool:
         """Wait until all that happened so far is in the journal. False: it cannot be written."""
         return await self._scribe.written()
