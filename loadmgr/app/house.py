@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import structlog
+
 from loadmgr.engine import rehearsal
 from loadmgr.engine.clock import SteadyClock
 from loadmgr.engine.decide import Decide, Guarded
@@ -19,6 +21,11 @@ from loadmgr.model import Site
 from loadmgr.ports import Gateway, Source
 from loadmgr.web.app import create_app
 from loadmgr.web.server import serve
+
+log = structlog.get_logger("loadmgr")
+
+STOP_S = 1.5
+"""A library that swallows its cancellation must not keep the program from ending."""
 
 OVERDUE = 4  # beats without a tick before the watchdog speaks
 
@@ -81,7 +88,9 @@ async def in_charge(
     finally:
         for task in reversed(work):
             task.cancel()
-        await asyncio.gather(*work, return_exceptions=True)
+        _, staying = await asyncio.wait(work, timeout=STOP_S)
+        for task in staying:
+            log.warning("does not stop and is left", part=task.get_name())
         await engine.finish()
 
 
