@@ -263,6 +263,11 @@ class World:
     def limits(self) -> list[Received]:
         return [one for one in self.received if one.is_limit]
 
+    def held_a(self) -> dict[str, float]:
+        """What every station offers its car now."""
+        now_s = self.simulated.clock.now_s()
+        return {str(n): o.commanded_a(now_s) for n, o in self.simulated.plant.outlets.items()}
+
     def energy_wh(self) -> float:
         return self.simulated.summary().energy_wh
 
