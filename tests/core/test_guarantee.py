@@ -55,9 +55,14 @@ class Faults(World):
 
     # ── The start ──
 
-    @initialize(site=sites())
-    def begin(self, site: Site) -> None:
+    @initialize(site=sites(), warm=st.sampled_from([True, True, False]))
+    def begin(self, site: Site, warm: bool) -> None:
+        """Warm: all goes well before the faults begin, and cars are charging."""
         self.build(site)
+        if warm:
+            for number in range(len(site.evses)):
+                self.plug_in(number)
+            self.all_goes_well_for_a_while(6)
 
     # ── We decide ──
 
@@ -133,6 +138,7 @@ class Faults(World):
     @rule(kind=st.sampled_from([Confirmed, Refused]))
     def stranger_answers(self, kind: Any) -> None:
         """On a connection of its own, and sooner than the station."""
+        self.talk.limits(15.0, lasts=5.0)
         self.tick(True)
         in_flight = [b.in_flight for b in self.talk.state.evses.values() if b.in_flight]
         for order in in_flight:
@@ -158,6 +164,16 @@ class Faults(World):
         """No answer in time. The order may still arrive."""
         for evse in self.talk.site.stations[self.some_station(number)]:
             self.give_up(evse.id)
+
+    @rule()
+    def all_answers_get_lost(self) -> None:
+        """Everybody acts, and nobody is heard."""
+        self.tick(True)
+        for number, station in enumerate(self.talk.site.stations):
+            while self.under_way[station]:
+                self.deliver(number, "takes")
+            self.answers[station].clear()
+            self.lose_patience(number)
 
     # ── Links ──
 
@@ -216,6 +232,20 @@ class Faults(World):
     @rule(number=st.integers(0, 4))
     def leave(self, number: int) -> None:
         self.end(self.some_evse(number).id)
+
+    @rule(number=st.integers(0, 4), seconds=st.sampled_from([0, 1, 11]))
+    def a_car_leaves_and_another_comes(self, number: int, seconds: float) -> None:
+        self.leave(number)
+        self.tell_of_the_car(number)
+        self.wait(seconds)
+        self.plug_in(number)
+        self.tell_of_the_car(number)
+
+    @rule()
+    def nobody_is_heard_until_all_limits_have_ended(self) -> None:
+        for number in range(len(self.talk.site.stations)):
+            self.drop(number, noticed=True)
+        self.wait(350)
 
     @rule(number=st.integers(0, 4))
     def tell_of_the_car(self, number: int) -> None:
@@ -370,7 +400,7 @@ pytestmark = pytest.mark.timeout(900)  # passes in seconds; a failure is worth s
 
 TestGuarantee = Faults.TestCase
 TestGuarantee.settings = settings(
-    max_examples=60,
+    max_examples=100,
     stateful_step_count=50,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
