@@ -146,10 +146,54 @@ def run(
 
 @app.command()
 def simulate(
-    story: Annotated[Path, typer.Argument(help="A file of a story", metavar="STORY.YAML")],
+    story: Annotated[
+        Path | None, typer.Argument(help="A file of a story", metavar="[STORY.YAML]")
+    ] = None,
     output: As = Output.TEXT,
+    chaos: Annotated[bool, typer.Option("--chaos", help="Random sites, everything fails")] = False,
+    days: Annotated[float, typer.Option(help="Chaos: site-days in all", min=0.001)] = 1.0,
+    seed: Annotated[int, typer.Option(help="Chaos: of the first site; others follow")] = 1,
+    jobs: Annotated[int, typer.Option(help="Chaos: processes", min=1)] = 1,
+    chargers: Annotated[
+        int | None, typer.Option(help="Chaos: per site; 3 to 60 by chance if not", min=1, max=200)
+    ] = None,
+    faults_every: Annotated[
+        str, typer.Option(help="Chaos: mean distance, e.g. 20s; 20 s to 1 h by chance if not")
+    ] = "",
+    fallback: Annotated[str, typer.Option(help="Chaos: of all chargers, e.g. 0A or 6A")] = "",
+    faults_only: Annotated[str, typer.Option(help="Chaos: of these kinds, e.g. drop,kill")] = "",
+    naive: Annotated[bool, typer.Option("--naive", help="Chaos: a naive controller too")] = False,
+    calm: Annotated[bool, typer.Option("--calm", help="Chaos: without faults too")] = False,
 ) -> None:
-    """Play a story in virtual time: real decisions, simulated cars, and the truth beside them."""
+    """Play a story, or random sites under random faults, in virtual time, and judge true currents.
+
+    Real decisions, simulated cars, and the truth beside them. Exit 3: an overload.
+    """
+    if chaos:
+        from loadmgr.app import chaos_command
+
+        asked = chaos_command.Asked(
+            days=days,
+            seed=seed,
+            jobs=jobs,
+            chargers=chargers,
+            faults_every=faults_every,
+            fallback=fallback,
+            faults_only=faults_only,
+            naive=naive,
+            calm=calm,
+        )
+        try:
+            safe, found = chaos_command.perform(
+                asked, say=typer.echo if output is Output.TEXT else None
+            )
+        except ValueError as error:
+            _stop(f"loadmgr simulate: {error}", WRONG)
+        if output is Output.JSON:
+            _print(found)
+        raise typer.Exit(0 if safe else VIOLATED)
+    if story is None:
+        _stop("loadmgr simulate: name a STORY.YAML, or say --chaos", WRONG)
     from loadmgr.app.report import as_json, as_text
     from loadmgr.app.stage import perform
     from loadmgr.app.story import tell

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-import solver
 from loadmgr.engine.recent import Recent
 from loadmgr.simulate.chaos_faults import Kind
-from solver import Problem, Solution
+from solver import Problem, Solution, Status
+from solver.certify import certify
+from solver.highs import Highs
+from solver.ties import decided
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +22,31 @@ class Trouble:
 
 
 class Solver:
-    """A kept-alive workspace. Without a deadline: a slow machine must not change what happens."""
+    """HiGHS, kept alive, and the last answer while it is good: the same on every machine.
+
+    No deadline, and no method that becomes ready half-way: what happens must hang on the seed
+    alone.
+    """
 
     def __init__(self) -> None:
-        from solver import compiled
-
-        compiled.wait(120.0)  # a method that becomes ready half-way would change it as well
-        self._solve = Recent(solver.Workspace().solve)
+        self._highs = Highs()
+        self._solve = Recent(self._exactly)
         self._trouble: list[Trouble] = []
+
+    def _exactly(self, problem: Problem) -> Solution:
+        raw = self._highs.solve(problem, decided(problem))
+        judged = certify(problem, raw.x, raw.row_dual, raw.energy_dual)
+        return Solution(
+            x=raw.x,
+            energy_dual=raw.energy_dual,
+            row_dual=raw.row_dual,
+            objective=judged.objective,
+            status=Status.OPTIMAL if judged.holds(1e-6) else Status.NEAR,
+            method="highs",
+            gap=judged.gap,
+            infeasibility=judged.infeasibility,
+            seconds=0.0,
+        )
 
     async def suffer(self, trouble: Trouble, seconds: float) -> None:
         self._trouble.append(trouble)
