@@ -64,7 +64,9 @@ def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
         good_in_a_row=1 if lost else known.good_in_a_row + 1,
         building_a=building,
         peaks=_hold(known.peaks, event.at, building, HOLD, BUCKET),
-        calm_peaks=_hold(known.calm_peaks, event.at, building, CALM, CALM_BUCKET),
+        calm_peaks=_hold(known.calm_peaks, event.at, building, CALM, CALM_BUCKET)
+        if _all_heard(site, state, meter, event.at)
+        else known.calm_peaks,
     )
 
 
@@ -81,6 +83,14 @@ def _cars(site: Site, state: State, meter: Meter, now: datetime) -> tuple[PerPha
         low, high = _car(site, evse, state.evses[evse.id], now)
         least, most = add(least, low), add(most, high)
     return least, most
+
+
+def _all_heard(site: Site, state: State, meter: Meter, now: datetime) -> bool:
+    """Every car below has been heard of lately: what is left is the building, and no car."""
+    beliefs = (state.evses[evse.id] for evse in site.below[meter.circuit])
+    return all(
+        b.session is None or (b.readings and now - b.readings[-1].at <= FRESH) for b in beliefs
+    )
 
 
 def _car(site: Site, evse: Evse, belief: EvseState, now: datetime) -> tuple[PerPhase, PerPhase]:
