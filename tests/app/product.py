@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from connectors.simulated import station
 from connectors.simulated.site import SimulatedSite
 from loadmgr.app.live import take_charge
 from loadmgr.config import load
@@ -194,7 +195,7 @@ def password_of(station: str) -> str:
 
 
 @contextmanager
-def ended(product: Product) -> Any:
+def ended(product: Product) -> Iterator[Product]:
     """Whatever happens, no process is left behind."""
     try:
         yield product
@@ -231,17 +232,17 @@ class World:
         self.site = site
         self.simulated = simulated
         self.received: list[Received] = []
-        for station in simulated.plant.stations.values():
-            self._listen(station)
+        for model in simulated.plant.stations.values():
+            self._listen(model)
 
-    def _listen(self, station: Station) -> None:
-        take_up = station.set_profile
+    def _listen(self, model: Station) -> None:
+        take_up = model.set_profile
 
         def heard(number: int, profile: Profile, now_s: float) -> None:
             take_up(number, profile, now_s)
-            self.received.append(Received(time.monotonic(), str(station.id), profile))
+            self.received.append(Received(time.monotonic(), str(model.id), profile))
 
-        station.set_profile = heard  # type: ignore[method-assign]
+        model.set_profile = heard  # type: ignore[method-assign]
 
     def plug(self) -> None:
         """A hungry car at every bay, which stays.
@@ -312,12 +313,24 @@ async def world(
         simulated.dial(dial or f"ws://127.0.0.1:{product.ocpp}")
         living = asyncio.create_task(simulated.run())
         try:
-            yield around
+            with _impatient():
+                yield around
             if living.done():
                 living.result()
         finally:
             living.cancel()
             await asyncio.gather(living, return_exceptions=True)
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    """Stations that wait half a minute before they call again would be most of a test."""
+    before = station.FIRST_PAUSE_S, station.LONGEST_PAUSE_S
+    station.FIRST_PAUSE_S, station.LONGEST_PAUSE_S = 0.1, 0.5
+    try:
+        yield
+    finally:
+        station.FIRST_PAUSE_S, station.LONGEST_PAUSE_S = before
 
 
 def _modbus(port: int) -> str:

@@ -32,7 +32,6 @@ from pathlib import Path
 
 import httpx
 
-from connectors.simulated import station as simulated_station
 from loadmgr.core.ledger import worst_current
 from loadmgr.core.observe import observe
 from loadmgr.core.state import unseen
@@ -211,8 +210,6 @@ class Loop:
 
 async def play(folder: Path, times: int, seed: int, report_every: int = 0) -> Tally:
     """So many kills of one site. Raises nothing for what is found: it stands in the tally."""
-    # Stations that wait half a minute before they call again would be most of the time.
-    simulated_station.FIRST_PAUSE_S, simulated_station.LONGEST_PAUSE_S = 0.1, 0.5
     product = Product(folder)
     with Nursery() as nursery, ended(product):
         async with world(product) as around:
