@@ -54,7 +54,14 @@ def _connected(site: Site, state: State, event: StationConnected) -> State:
         if belief.connection is not None and belief.connection >= event.connection:
             return belief
         return replace(
-            belief, connection=event.connection, seen=True, offline_since=None, in_flight=None
+            belief,
+            connection=event.connection,
+            seen=True,
+            offline_since=None,
+            in_flight=None,
+            # What failed on the last connection says little about this one.
+            failures=0,
+            retry_at=None,
         )
 
     return _each_evse(site, state, event.station, rule)

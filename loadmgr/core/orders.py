@@ -14,6 +14,7 @@ from loadmgr.events import (
     Outcome,
     ReadFallback,
     Refused,
+    SetAvailability,
     SetFallback,
     SetLimit,
 )
@@ -32,6 +33,8 @@ def sent(belief: EvseState, order: Order, at: datetime) -> EvseState:
     match order:
         case SetLimit():
             return _limit_sent(belief, order, at)
+        case SetAvailability(operative=False):
+            return replace(belief, withdrawn=True)
         case SetFallback() if belief.fallback_a is not None:
             return replace(belief, fallback_a=max(belief.fallback_a, order.current_a))
         case _:
@@ -98,6 +101,8 @@ def answered(evse: Evse, belief: EvseState, outcome: Outcome) -> EvseState:
             return replace(belief, fallback_written=outcome.connection)
         case ReadFallback():
             return _fallback_read(evse, belief, outcome)
+        case SetAvailability(operative=True):
+            return replace(belief, withdrawn=False)
         case _:
             return belief
 
@@ -105,7 +110,7 @@ def answered(evse: Evse, belief: EvseState, outcome: Outcome) -> EvseState:
 def _fallback_read(evse: Evse, belief: EvseState, outcome: Confirmed) -> EvseState:
     """A lower fallback than before counts once charger and car have followed it."""
     before = evse.max_a if belief.fallback_a is None else belief.fallback_a
-    fading = belief.fading
+    fading, proved = belief.fading, outcome.current_a is not None
     if outcome.current_a is not None and outcome.current_a < before:
         fading = (*fading, Fading(current_a=before, until=outcome.at + FOLLOW))
     return replace(
@@ -113,6 +118,7 @@ def _fallback_read(evse: Evse, belief: EvseState, outcome: Confirmed) -> EvseSta
         fallback_a=outcome.current_a,
         fallback_checked=outcome.connection,
         fading=fading,
+        quarantine=None if proved and belief.session is None else belief.quarantine,
     )
 
 

@@ -68,6 +68,7 @@ class EvseState:
     failures: int = 0  # refusals and losses in a row
     retry_at: datetime | None = None
     quarantine: Quarantine | None = None
+    withdrawn: bool = False  # told to take no car, and not yet told otherwise
 
     # The car.
     session: Session | None = None

@@ -19,6 +19,7 @@ from loadmgr.events import (
 from loadmgr.model import Evse, Plan, Site
 
 RENEW_AT = 0.5  # of a limit's life
+RESTS_FOR = timedelta(seconds=60)  # in quarantine without a car, before it has another chance
 PROOF_BEYOND_S = 60.0  # look for the fallback so long after every limit has ended
 
 
@@ -43,12 +44,18 @@ def wishes(site: Site, state: State, plan: Plan, evse: Evse, now: datetime) -> I
     belief = state.evses[evse.id]
     if belief.connection is None:
         return
-    if belief.quarantine is not None:
-        yield from _correction(evse, belief, belief.connection, now)
     patient = belief.retry_at is not None and now < belief.retry_at
+    if belief.quarantine is not None:
+        if belief.session is not None or not patient:
+            yield from _correction(site, evse, belief, belief.connection, now)
+    elif belief.withdrawn and not patient:
+        back = SetAvailability(serial=0, evse=evse.id, connection=belief.connection, operative=True)
+        yield Wish(urgency=Urgency.PROOF, order=back)
     if not patient:
         yield from _proof(site, evse, belief, belief.connection)
     allocation = plan.allocations.get(evse.id)
+    if belief.quarantine is not None:
+        return  # it is corrected, step by step; told the same again it would never be stopped
     if allocation is not None and allocation.steered and belief.session is not None:
         yield from _limit(site, evse, belief, allocation.current_a, now, patient)
 
@@ -114,14 +121,25 @@ def _set(site: Site, evse: Evse, belief: EvseState, current_a: float) -> SetLimi
     )
 
 
-def _correction(evse: Evse, belief: EvseState, connection: int, now: datetime) -> Iterator[Wish]:
-    """Bring a charger that disobeys back: tell it again, stop the session, take it out."""
+def _correction(
+    site: Site, evse: Evse, belief: EvseState, connection: int, now: datetime
+) -> Iterator[Wish]:
+    """Bring a charger that disobeys back: tell it again, stop the session, take it out.
+
+    Without a car nothing is left to correct, and it cannot show that it obeys. What it can show
+    is its fallback: read back once more, that ends the quarantine.
+    """
     quarantine = belief.quarantine
     if quarantine is None or now < quarantine.next_try:
         return
     session = belief.session
     order: Order
-    if session is not None and quarantine.tried == 0:
+    if session is None:
+        if now - quarantine.since < RESTS_FOR:
+            return
+        after_s = site.offline.limit_lasts_s + PROOF_BEYOND_S
+        order = ReadFallback(serial=0, evse=evse.id, connection=connection, after_s=after_s)
+    elif quarantine.tried == 0:
         order = SetLimit(
             serial=0,
             evse=evse.id,
@@ -130,7 +148,7 @@ def _correction(evse: Evse, belief: EvseState, connection: int, now: datetime) -
             lasts_s=300.0,
             transaction_id=session.transaction_id,
         )
-    elif session is not None and quarantine.tried <= 2:
+    elif quarantine.tried <= 2:
         order = StopTransaction(
             serial=0, evse=evse.id, connection=connection, transaction_id=session.transaction_id
         )
