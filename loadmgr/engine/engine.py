@@ -220,6 +220,8 @@ class Engine:
         if not isinstance(order, SetLimit | SetFallback):
             return True
         belief = before.evses[order.evse]
+        if order.current_a <= (belief.fallback_a or 0.0):
+            return True  # 0 A in any case, whatever is known
         standing = max((grant.current_a for grant in belief.standing), default=0.0)
         return isinstance(order, SetLimit) and order.current_a < standing
 
