@@ -48,6 +48,7 @@ class ChaosGateway(SimulatedGateway):
         self._in_turn: dict[StationId, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._void: dict[StationId, int] = {}  # half-open: the number the engine still knows
         self._dying: dict[StationId, int] = {}  # what was on its way when the engine died arrives
+        self._unheard: dict[StationId, bool] = {}  # booted, and nobody was told
         self._astray_until_s: dict[StationId, float] = {}
         self._said_last: dict[StationId, Outcome] = {}
         self._ill: dict[EvseId, tuple[Kind, float, EvseMeasured | None]] = {}
@@ -87,7 +88,8 @@ class ChaosGateway(SimulatedGateway):
             self._spawn(self._return(link, dark_s, booted=True))
         elif self._emit is not None and link.station.id not in self._void:
             self._dying.pop(link.station.id, None)
-            super()._connect(link, booted=booted)
+            unheard = self._unheard.pop(link.station.id, False)
+            super()._connect(link, booted=booted or unheard)
 
     def _arrives(self, order: Order, link: _Link) -> bool:
         return order.connection in (link.connection, self._dying.get(link.station.id))
@@ -121,6 +123,7 @@ class ChaosGateway(SimulatedGateway):
 
     def reboot(self, station: StationId) -> None:
         link = self._links[station]
+        self._unheard[station] = True
         if link.connection is None:
             link.station.reboot(self._now_s())
             self._spawn(self._return(link, link.station.temper.boot_s, booted=True))
