@@ -219,4 +219,5 @@ _NOTHING = Kept(
     _NO_FLOATS,
     _NO_MATRIX,
     _NO_MATRIX,
+    0,
 )

@@ -20,7 +20,7 @@ from solver.simplex_layout import Floats, Ints, Net, compiled, loop, part
 
 LOWER, UPPER, BASIC, KEY = 0, 1, 2, 3
 
-# Entries below this are rounding, not numbers: couplings are of the order of one.
+# Entries of W⁻¹ below this are rounding: what is meant is of the order of a coupling.
 TINY = 1e-12
 
 
@@ -42,7 +42,7 @@ class Basis(NamedTuple):
     heft: Floats  # (rows + cells,) Devex weight
     listed: NDArray[np.bool_]  # (rows + cells,) on the list of the infeasible
     wrong: Ints  # (rows + cells,) that list
-    count: Ints  # [columns of W, length of the list, participants met, pivots, …]
+    count: Ints  # [columns of W, length of the list, participants met, pivots, updates of W⁻¹]
     swing: Floats  # (rows + cells,) what a unit of the entering one does; zero between uses
     stirred: NDArray[np.bool_]  # (rows + cells,) whether it does anything
     touched: Ints  # (rows + cells,) to what

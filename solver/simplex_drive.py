@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solver.simplex_basis import KEY, LOWER, Basis, fresh_basis, link
-from solver.simplex_kernel import CRAMPED, DONE, LATE, LOST, choose, pivot_until
+from solver.simplex_kernel import CRAMPED, DONE, LATE, LOST, STALE, choose, pivot_until
 from solver.simplex_layout import Floats, Ints, Net, Words, compiled, lay_out
 from solver.simplex_start import (
     choose_bounds,
@@ -61,6 +61,7 @@ class Kept(NamedTuple):
     price: Floats  # (m,) of those [1/Ah]
     inverse: Floats  # (≥ m, ≥ m), or empty: to be built
     turned: Floats
+    updates: int  # of the inverse since it was built
 
 
 class Found(NamedTuple):
@@ -119,6 +120,9 @@ def drive(asked: Asked, kept: Kept, limit: int) -> Any:
             continue
         if code == LATE:
             break
+        if code == STALE:
+            rebuild(net, b, inverse, turned)
+            continue
         patience -= 1
         if code == LOST:
             rebuild(net, b, inverse, turned)
@@ -145,15 +149,21 @@ def _grown(matrix: Floats, m: int) -> Floats:
 @compiled
 def rebuild(net: Net, b: Basis, inverse: Floats, turned: Floats) -> None:
     """The same basis with a new inverse, prices and values."""
+    refactor(net, b, inverse, turned)
+    reprice(net, b, inverse, net.decided)
+    choose_bounds(net, b)
+    revalue(net, b, turned)
+
+
+@compiled
+def refactor(net: Net, b: Basis, inverse: Floats, turned: Floats) -> None:
+    """The same basis with a new inverse."""
     m = b.count[0]
     cells, rows = b.cell[:m].copy(), b.tight[:m].copy()
     for j in cells:
         b.status[j] = LOWER
         b.where[j] = -1
     factor(net, b, inverse, turned, cells, rows)
-    reprice(net, b, inverse, net.decided)
-    choose_bounds(net, b)
-    revalue(net, b, turned)
 
 
 @compiled
@@ -212,6 +222,9 @@ def start_warm(
         for p in range(b.count[0] - 1, -1, -1):
             if net.room[b.tight[p]] == np.inf:
                 drop_row(net, b, inverse, turned, p)
+        b.count[4] = kept.updates + len(rows) - b.count[0]
+        if b.count[4] > b.count[0]:
+            refactor(net, b, inverse, turned)
     reprice(net, b, inverse, net.decided)
     if drop_negative(net, b, inverse, turned, net.decided) > 0:
         reprice(net, b, inverse, net.decided)
@@ -314,5 +327,6 @@ def read_off(
         price,
         inverse,
         turned,
+        b.count[4],
     )
     return Found(converged, b.count[3], x, row_dual, energy_dual, objective, bound, kept)

@@ -52,6 +52,7 @@ def factor(net: Net, b: Basis, inverse: Floats, turned: Floats, columns: Ints, t
     b.spot[:] = -1
     b.first[:] = -1
     b.count[0] = 0
+    b.count[4] = 0
     most = inverse.shape[0]
     row, column, image = b.row, b.column, b.image
     for j in columns:
