@@ -1,0 +1,120 @@
+"""Everything fails, at random and in virtual time, and no fuse is overloaded by us."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from typer.testing import CliRunner
+
+from loadmgr.app import chaos_report
+from loadmgr.app.chaos import START_S, live
+from loadmgr.app.chaos_naive import Naive
+from loadmgr.app.chaos_runs import Ask, asked, is_safe, play, play_all, prepared, shrink
+from loadmgr.cli import app
+from loadmgr.config.worst import offline_a, worst_building_a
+from loadmgr.simulate.chaos_faults import Kind, Mix, draw, only
+from loadmgr.simulate.chaos_site import world
+from loadmgr.simulate.truth import Cause
+from loadmgr.units import PHASES
+
+SMALL = Ask(seed=7, seconds=1800.0, chargers=4, faults_every_s=20.0)
+
+
+@pytest.mark.timeout(600)
+def test_ten_thousand_faults_overload_no_fuse_of_ours() -> None:
+    """Dense enough that every kind meets every other; a failing seed is in the message."""
+    asks = [
+        Ask(seed=seed, seconds=3 * 3600.0, chargers=3 + seed % 4, faults_every_s=2.5)
+        for seed in range(1, 4)
+    ]
+    runs = list(play_all(asks, jobs=2))
+    found = chaos_report.as_json(runs)
+    assert found["faults"] >= 10_000
+    assert not found["unsafe_seeds"], chaos_report.as_text(runs)
+    assert found["increases_apart_s"] >= 12.0
+
+
+def test_the_same_seed_gives_the_same_run() -> None:
+    one, other = play(SMALL), play(SMALL)
+    assert one.lived == other.lived
+
+
+def test_a_longer_run_begins_as_a_shorter_one() -> None:
+    _, faults, _ = prepared(SMALL)
+    _, more, _ = prepared(replace(SMALL, seconds=7200.0))
+    assert more[: len(faults)] == faults and len(more) > len(faults)
+
+
+def test_a_naive_controller_overloads_fuses_in_the_same_world() -> None:
+    ask = replace(SMALL, seed=3, seconds=3600.0, chargers=8)
+    built, faults, _ = prepared(ask)
+    assert not is_safe(live(built, faults, seconds=ask.seconds, make_engine=Naive))
+
+
+def test_every_random_site_is_one_that_check_would_pass() -> None:
+    for seed in range(60):
+        site = world(seed, start_s=START_S, seconds=3600.0, warm_up_s=240.0).site
+        building = worst_building_a(site)
+        for circuit in site.circuits:
+            alone = offline_a(site, circuit.id)
+            for phase in PHASES:
+                total = building[circuit.id][phase] + alone[phase]
+                assert total <= circuit.usable_a[phase] + 1e-6, (seed, circuit.id)
+
+
+def test_faults_can_be_left_out_by_kind() -> None:
+    _, faults, _ = prepared(SMALL)
+    assert {f.kind for f in only(faults, frozenset({Kind.DROP}))} == {Kind.DROP}
+    run = play(replace(SMALL, kinds=frozenset({Kind.DROP})))
+    assert {kind for kind, count in run.lived.struck.items() if count} <= {Kind.DROP}
+
+
+def test_every_kind_of_fault_is_drawn_and_some_hours_are_quiet() -> None:
+    site = world(1, start_s=START_S, seconds=3600.0, warm_up_s=240.0).site
+    faults = draw(site, Mix(every_s=20.0), seed=1, seconds=86_400.0)
+    assert {fault.kind for fault in faults} == set(Kind)
+    hours = {int(fault.at_s // 3600) for fault in faults}
+    assert len(hours) < 24
+
+
+def test_a_list_of_faults_is_made_as_short_as_it_can_be() -> None:
+    ask = replace(SMALL, seconds=900.0, faults_every_s=60.0)
+    _, faults, _ = prepared(ask)
+    wanted = faults[len(faults) // 2].kind
+    short = shrink(ask, breaks=lambda lived: bool(lived.struck[wanted]))
+    assert [fault.kind for fault in short] == [wanted]
+
+
+def test_a_run_without_faults_delivers_at_least_what_one_with_them_does() -> None:
+    run = play(replace(SMALL, seconds=3600.0, faultless=True))
+    assert run.faultless_wh is not None and run.faultless_wh > 0
+    assert run.lived.summary.energy_wh <= 1.05 * run.faultless_wh
+
+
+def test_site_days_are_cut_into_sites_with_a_seed_each() -> None:
+    assert [ask.seed for ask in asked(1.0, 5)] == [5, 6, 7, 8]
+    assert sum(ask.seconds for ask in asked(0.1, 5)) == pytest.approx(8640.0)
+
+
+def test_the_command_prints_seeds_figures_and_how_it_went() -> None:
+    args = "simulate --chaos --days 0.01 --seed 7 --chargers 4 --faults-every 30s".split()
+    answer = CliRunner().invoke(app, [*args, "-o", "json"])
+    assert answer.exit_code == 0, answer.output
+    found = json.loads(answer.stdout)
+    assert found["seeds"] == [7] and found["overload_s"][Cause.OURS] == 0
+    assert found["faults"] == sum(found["faults_by_kind"].values()) > 0
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ("--faults-only=dorp", "no kind of fault is called dorp"),
+        ("--fallback=7A", "0A and 6A are possible"),
+        ("--faults-every=5", "number with its unit"),
+    ],
+)
+def test_a_wrong_option_is_named(option: str, says: str) -> None:
+    answer = CliRunner().invoke(app, ["simulate", "--chaos", option])
+    assert answer.exit_code == 2 and says in answer.output
