@@ -10,8 +10,9 @@ from tests.solver.strategies import problems
 
 @pytest.fixture(scope="module", autouse=True)
 def _compiled():
-    compiled.wait(120)
-    assert compiled.judge() is not None, compiled.failures()
+    # The methods are not needed here, and take minutes to compile on a fresh machine.
+    if compiled.judge() is None:
+        compiled._certificate()
 
 
 @given(problems(peak=False, storage=False, min_now=True), st.integers(0, 2**32 - 1))
