@@ -51,7 +51,7 @@ def allocations(
                 evse=evse.id,
                 current_a=0.0,
                 ladder=(idle(evse, belief), _hardware(evse)),
-                steered=belief.quarantine is not None,  # a quarantined one is told to stop
+                steered=belief.quarantine is not None or _at_large(belief),  # told to stop
             )
     return found
 
@@ -66,6 +66,11 @@ def _end(site: Site, row: int) -> tuple[CircuitId, Phase | None] | None:
 
 # Of two rungs at the same height the turn tells the most, then whichever stands first in `Code`.
 _LOUDER = [Code.WAITING_TURN, *(code for code in Code if code is not Code.WAITING_TURN)]
+
+
+def _at_large(belief: EvseState) -> bool:
+    """A car is there, and nothing is known to hold its charger: it is told 0 A before all else."""
+    return belief.session is not None and belief.fallback_a is None
 
 
 def idle(evse: Evse, belief: EvseState) -> Rung:

@@ -77,7 +77,9 @@ def _limit(
     site: Site, evse: Evse, belief: EvseState, target_a: float, now: datetime, patient: bool
 ) -> Iterator[Wish]:
     """Bring the limit of the running session to its target, or renew it before it ends."""
-    highest = max((grant.current_a for grant in belief.standing), default=0.0)
+    # Without any limit, and without a fallback that was read back, it may take what it can.
+    free_a = evse.max_a if belief.fallback_a is None else 0.0
+    highest = max((grant.current_a for grant in belief.standing), default=free_a)
     if target_a < highest:
         # The first retry of a decrease is immediate; after that a charger that
         # says no again and again is not asked more often than it can answer.

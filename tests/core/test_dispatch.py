@@ -228,10 +228,13 @@ def test_a_fallback_that_was_refused_is_tried_again_after_a_pause_that_grows():
     assert pauses == [5, 10, 20, 40]
 
 
-def test_no_limit_is_given_before_the_fallback_was_asked_for():
+def test_no_limit_but_0_a_is_given_before_the_fallback_was_asked_for():
     talk = Talk(site_of(bay("A")))
     talk.connects("A")
     talk.plugs("A")
+    (stop,) = talk.due()
+    assert isinstance(stop, SetLimit) and stop.current_a == 0.0
+    talk.confirms(talk.sends(stop))
     assert [type(order) for order in talk.due()] == [SetFallback]
 
 

@@ -1,0 +1,27 @@
+"""A car at a charger of which nothing is known is stopped first and asked afterwards."""
+
+from __future__ import annotations
+
+from loadmgr.events import SetFallback, SetLimit
+from tests.core.talk import Talk, bay, metered
+
+
+def test_a_rebooted_charger_with_a_car_is_told_0_a_before_its_fallback_is_written() -> None:
+    talk = Talk(metered(bay("A")))
+    talk.ready("A")
+    talk.building(10.0)
+    talk.holds("A", 16.0)
+    talk.after(700).drops("A", 1)
+    talk.after(30).connects("A", 2, booted=True)
+    (first,) = talk.due()
+    assert isinstance(first, SetLimit) and first.current_a == 0.0
+    talk.confirms(talk.sends(first))
+    (second,) = talk.due()
+    assert isinstance(second, SetFallback)
+
+
+def test_a_charger_without_a_car_is_proved_as_before() -> None:
+    talk = Talk(metered(bay("A")))
+    talk.connects("A", booted=True)
+    (first,) = talk.due()
+    assert isinstance(first, SetFallback)
