@@ -60,6 +60,7 @@ class Observer:
         """A new engine starts."""
         self._off_s, self._now, self._started_s = off_s, now, now()
         self._raised_s.clear()
+        self._ill.clear()  # a new engine believes no meter before three good samples
         engine.on_tick.append(self._on_tick)
         engine.on_event.append(self._on_event)
 
