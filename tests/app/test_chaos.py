@@ -26,7 +26,7 @@ SMALL = Ask(seed=7, seconds=1800.0, chargers=4, faults_every_s=20.0)
 def test_ten_thousand_faults_overload_no_fuse_of_ours() -> None:
     """Dense enough that every kind meets every other; a failing seed is in the message."""
     asks = [
-        Ask(seed=seed, seconds=3 * 3600.0, chargers=3 + seed % 4, faults_every_s=2.5)
+        Ask(seed=seed, seconds=4.5 * 3600.0, chargers=3 + seed % 4, faults_every_s=2.5)
         for seed in range(1, 4)
     ]
     runs = list(play_all(asks, jobs=2))
