@@ -37,6 +37,8 @@ from loadmgr.snapshot import Pace
 MAIN = CircuitId("main")
 METER = MeterId("main-meter")
 
+A_WHILE = timedelta(seconds=20)
+
 UTILITY_FIRST_S = 40.0  # the utility's limit comes, stays, and goes
 UTILITY_STAYS_S = 45.0
 UTILITY_EVERY_S = 150.0
@@ -202,8 +204,11 @@ def _beside(*work: Any) -> Iterator[None]:
 
 
 def _alarms(house: House) -> tuple[str, ...]:
-    snapshot = house.desk.snapshot()
-    return snapshot.alarms if snapshot is not None else ("no tick was decided",)
+    """What is wrong at the end and was so a while before: not what is just being dealt with."""
+    now, before = house.desk.snapshot(), house.desk.past(house.desk.now() - A_WHILE)
+    if now is None:
+        return ("no tick was decided",)
+    return now.alarms if before is not None and before.alarms else ()
 
 
 # ── Who comes, and what the building does ─────────────────────────────────────────────────

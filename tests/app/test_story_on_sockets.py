@@ -9,7 +9,7 @@ import pytest
 from tests.app.on_sockets import Played, play
 
 STORY = Path(__file__).parents[1] / "scenarios" / "everything-goes-wrong.yaml"
-SPEED = 6.0
+SPEED = 8.0
 
 
 @pytest.fixture(scope="module")
