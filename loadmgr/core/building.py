@@ -63,6 +63,7 @@ def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
         sampled_at=event.sampled_at,
         good_in_a_row=1 if lost else known.good_in_a_row + 1,
         building_a=building,
+        at_most_a=higher(building, top),
         peaks=_hold(known.peaks, event.at, building, HOLD, BUCKET),
         calm_peaks=_hold(known.calm_peaks, event.at, building, CALM, CALM_BUCKET)
         if _all_heard(site, state, meter, event.at)
@@ -132,14 +133,15 @@ def _hold(
 
 
 def believed(
-    site: Site, state: State, now: datetime, *, calm: bool = False
+    site: Site, state: State, now: datetime, *, calm: bool = False, at_most: bool = False
 ) -> Mapping[CircuitId, PerPhase]:
     """What is not steered on each circuit, as the plan has to count with it. [A]
 
     A circuit with a live meter: what was measured. With a lost one: the declared
     worst case. Without one: what was declared for it, and all that its
     sub-circuits carry. With `calm`, the highest of the last quarter of an hour
-    instead of the last half minute.
+    instead of the last half minute. With `at_most`, nothing is believed of the cars
+    that they have not shown: what may be lent out, not what is planned with.
     """
     found: dict[CircuitId, PerPhase] = {}
     children: dict[CircuitId, PerPhase] = {}
@@ -150,7 +152,10 @@ def believed(
         elif is_lost(site.meter[circuit.meter], state, now):
             load = higher(site.meter[circuit.meter].worst_building_a, below)
         else:
-            load = held(state.meters[circuit.meter], calm=calm)
+            known = state.meters[circuit.meter]
+            load = held(known, calm=calm)
+            if at_most:
+                load = higher(load, known.at_most_a)
         found[circuit.id] = load
         if circuit.feeds_from is not None:
             above = children.get(circuit.feeds_from, NOTHING)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
-from loadmgr.core import envelope
+from loadmgr.core import building, envelope
 from loadmgr.core.envelope import Row, load_on
 from loadmgr.core.ledger import per_circuit, per_phase, worst_case, worst_current
 from loadmgr.core.state import State
@@ -93,15 +93,19 @@ class _Headroom:
         return envelope.rows(self._site, self._state, self._now)
 
     @cached_property
+    def _building(self) -> Mapping[CircuitId, PerPhase]:
+        return building.believed(self._site, self._state, self._now, at_most=True)
+
+    @cached_property
     def _used(self) -> dict[CircuitId, PerPhase]:
         return dict(per_circuit(self._site, worst_case(self._site, self._state, self._now)))
 
     def allows(self, step: _Step) -> bool:
         for circuit in self._site.path[step.evse.circuit]:
-            total = add(self._used[circuit], step.growth)
+            total = add(add(self._used[circuit], step.growth), self._building[circuit])
             for row in self._rows[circuit]:
                 rise = load_on(self._site, step.growth, row.number)
-                if rise > 0 and load_on(self._site, total, row.number) > row.left + 1e-6:
+                if rise > 0 and load_on(self._site, total, row.number) > row.usable + 1e-6:
                     return False
         return True
 

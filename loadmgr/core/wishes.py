@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 
+from loadmgr.core.settle import INCREASES_APART
 from loadmgr.core.state import EvseState, State
 from loadmgr.events import (
     Order,
@@ -88,6 +89,10 @@ def _limit(
         return
     if patient:
         return
+    raised_for = None if belief.raised_at is None else now - belief.raised_at
+    too_soon = raised_for is not None and raised_for < INCREASES_APART
+    if target_a > belief.commanded_a > 0 and too_soon:
+        return  # the plan is older than the last raise
     if target_a > belief.proved_a or not _proved(belief):
         yield Wish(urgency=Urgency.INCREASE, order=_set(site, evse, belief, target_a))
         if target_a > evse.min_a > belief.proved_a:

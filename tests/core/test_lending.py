@@ -1,0 +1,38 @@
+"""Lent out is what a meter has shown to be free, not what cars are thought to leave."""
+
+from __future__ import annotations
+
+from loadmgr.core import building
+from loadmgr.core.dispatch import due
+from loadmgr.events import SetLimit
+from tests.core.talk import MAIN, Talk, bay, metered
+
+
+def test_a_building_that_rises_while_a_car_ramps_down_is_not_lent_out() -> None:
+    """Found by chaos, seed 1005: 1.3 A of the building hid behind readings of a falling car."""
+    talk = Talk(metered(bay("A"), bay("B"), fuse_a=50.0))
+    talk.ready("A", "B")
+    talk.building(13.6)
+    talk.holds("A", 15.0)
+    for _ in range(4):
+        talk.after(5).draws("A", 15.0)
+        talk.meter(28.6, 28.6, 28.6)
+    talk.after(20)
+    talk.holds("A", 11.0)
+    for drawn_a in (14.7, 12.8, 11.0):
+        talk.after(5).draws("A", drawn_a)
+        talk.meter(15.1 + drawn_a, 15.1 + drawn_a, 15.1 + drawn_a)
+    lent = building.believed(talk.site, talk.state, talk.now, at_most=True)[MAIN]
+    assert min(lent) >= 15.1 - 1e-9
+
+
+def test_no_raise_follows_another_on_an_old_plan() -> None:
+    talk = Talk(metered(bay("A")))
+    talk.ready("A")
+    talk.building(10.0)
+    plan = talk.plan()
+    assert plan.allocations[talk.site.evses[0].id].current_a > 6.0
+    talk.holds("A", 6.0)
+    talk.after(1).meter(10.0, 10.0, 10.0)
+    orders = due(talk.site, talk.state, plan, talk.now)
+    assert not any(isinstance(order, SetLimit) and order.current_a > 6.0 for order in orders)
