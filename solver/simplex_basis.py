@@ -42,7 +42,8 @@ class Basis(NamedTuple):
     heft: Floats  # (rows + cells,) Devex weight
     listed: NDArray[np.bool_]  # (rows + cells,) on the list of the infeasible
     wrong: Ints  # (rows + cells,) that list
-    count: Ints  # [columns of W, length of the list, participants met, pivots, updates of W⁻¹]
+    # To numba a field, and nobody calls a tuple's own `count`.
+    count: Ints  # type: ignore[assignment] # columns of W, list, participants met, pivots, updates
     swing: Floats  # (rows + cells,) what a unit of the entering one does; zero between uses
     stirred: NDArray[np.bool_]  # (rows + cells,) whether it does anything
     touched: Ints  # (rows + cells,) to what
@@ -427,4 +428,4 @@ def trade_key(net: Net, b: Basis, inverse: Floats, turned: Floats, e: int) -> in
     b.cell[q] = old
     b.status[old] = BASIC
     b.where[old] = q
-    return q
+    return q  # type: ignore[no-any-return]

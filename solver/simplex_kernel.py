@@ -139,7 +139,7 @@ def choose(net: Net, b: Basis) -> int:
             b.wrong[a] = b.wrong[b.count[1]]
             continue
         if item >= rows and b.status[item - rows] == KEY and b.first[net.cell_ev[item - rows]] < 0:
-            return item
+            return item  # type: ignore[no-any-return]
         score = beyond * beyond / b.heft[item]
         if score > best:
             best, chosen = score, item

@@ -177,7 +177,7 @@ def lay_out(
     return Net(
         circuits,
         rows,
-        time_cells,
+        time_cells,  # type: ignore[arg-type]
         order,
         place,
         at,
