@@ -108,8 +108,12 @@ def _faultless_wh(ask: Ask, built: World, faults: Sequence[Fault]) -> float:
 def play_all(asks: Sequence[Ask], jobs: int) -> Iterator[Run]:
     """Runs in the order of their asks, as they come."""
     if jobs <= 1 or len(asks) == 1:
+        before = structlog.get_config()
         _quieten()
-        yield from map(play, asks)
+        try:
+            yield from map(play, asks)
+        finally:
+            structlog.configure(**before)
         return
     spawn = multiprocessing.get_context("spawn")
     with spawn.Pool(min(jobs, len(asks)), initializer=_quieten) as pool:
