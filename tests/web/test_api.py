@@ -183,6 +183,7 @@ async def test_answers_keep_to_their_description(client: httpx.AsyncClient, app:
         "/api/v1/plan",
         "/api/v1/limits",
         "/api/v1/limits/{name}",
+        "/api/v1/limits/{name}/heartbeat",
         "/api/v1/stream",
         "/healthz",
         "/metrics",
@@ -195,3 +196,14 @@ async def test_answers_keep_to_their_description(client: httpx.AsyncClient, app:
 
 def _client(app: FastAPI) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=BASE)
+
+
+async def test_a_heartbeat_is_taken_and_one_nobody_waits_for_is_told_so(
+    client: httpx.AsyncClient,
+) -> None:
+    as_json = {"Content-Type": "application/json"}
+    taken = await client.post("/api/v1/limits/dso/heartbeat", headers=as_json)
+    assert taken.status_code == 204
+    refused = await client.post("/api/v1/limits/nobody/heartbeat", headers=as_json)
+    assert refused.status_code == 404
+    assert "failsafe" in refused.text
