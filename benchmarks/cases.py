@@ -106,8 +106,14 @@ def _run(case: Case, pipe: Any) -> None:
         compiled.wait()
     build = METHODS[case.method]
     tiny = Dials(cars=3, steps=4)
-    build(case.threads)(site(tiny).problem())  # imports and first calls are not the subject
     outcome = Outcome()
+    try:
+        build(case.threads)(site(tiny).problem())  # imports and first calls are not the subject
+    except ModuleNotFoundError as error:
+        outcome = replace(outcome, detail=f"needs {error.name}: pip install 'loadmgr[bench]'")
+        pipe.send((outcome, False))
+        pipe.send((outcome, True))
+        return
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     call = None
     details: set[str] = set()

@@ -17,7 +17,10 @@ QUESTIONS = ("table", "sweep", "sessions", "fleet", "minimum")
 
 def run(arguments: Sequence[str] | None) -> int:
     """Parse, measure, report. Exit status 1 if an answer of ours was not certified."""
-    options = _parser().parse_args(arguments)
+    try:
+        options = _parser().parse_args(arguments)
+    except SystemExit as ending:  # --help, or what it cannot read: both are said already
+        return int(ending.code or 0)
     if options.question == "sessions" and options.csv is None:
         print("benchmarks: sessions needs --csv FILE", file=sys.stderr)
         return 2

@@ -263,6 +263,24 @@ def release(
         _stop(f"loadmgr release: {error}", FAILED)
 
 
+# What follows is for the benchmarks to read, `--help` too.
+@app.command(
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "help_option_names": [],
+    }
+)
+def bench(context: typer.Context) -> None:
+    """Time the solver beside its alternatives on this machine; --help says what can be asked."""
+    from loadmgr.app.bench import NoBenchmarks, perform
+
+    try:
+        raise typer.Exit(perform(context.args))
+    except NoBenchmarks as error:
+        _stop(f"loadmgr bench: {error}", FAILED)
+
+
 @app.command()
 def schema() -> None:
     """Print the JSON schema of site.yaml, for editors."""

@@ -115,7 +115,6 @@ def test_the_command_speaks_json_lines(capfd):
 
 
 def test_time_against_size_is_drawn(tmp_path):
-    pytest.importorskip("matplotlib", reason="matplotlib comes with the extra `bench`")
     rows = [
         report.Row(
             Case(subject="tree", verb=verb, method="ours", dials=Dials(cars=n)),
