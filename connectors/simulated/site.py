@@ -74,6 +74,7 @@ class SimulatedSite:
         self._measured_s = self.plant.now_s
 
     async def __aenter__(self) -> Self:
+        self._measure()  # a meter that is switched on shows the load, not nothing
         for meter in self.meters.values():
             await meter.open()
         return self

@@ -2,9 +2,9 @@
 
 The plan says where to go; `due` says which step is safe. A decrease leaves at
 once. An increase leaves only when, with it already counted, the ledger still
-fits every row: what others were told before counts until they have confirmed
-and followed. So no order and no subset of orders, confirmed or lost, can take
-a fuse above its rating.
+fits every row, now and once all that was replaced has been followed: what others
+were told before counts until they have confirmed and followed. So no order and no
+subset of orders, confirmed or lost, can take a fuse above its rating.
 """
 
 from __future__ import annotations
@@ -16,12 +16,19 @@ from functools import cached_property
 
 from loadmgr.core import building, envelope
 from loadmgr.core.envelope import Row, load_on
-from loadmgr.core.ledger import per_circuit, per_phase, worst_case, worst_current
+from loadmgr.core.ledger import (
+    per_circuit,
+    per_phase,
+    promised,
+    promised_current,
+    worst_case,
+    worst_current,
+)
 from loadmgr.core.state import State
 from loadmgr.core.wishes import Wish, wishes
 from loadmgr.events import Order, SetFallback, SetLimit
 from loadmgr.model import CircuitId, Evse, Plan, Site, StationId
-from loadmgr.units import PerPhase, add, higher, subtract
+from loadmgr.units import PerPhase, add, subtract
 
 
 def due(
@@ -59,24 +66,37 @@ def busy(site: Site, state: State, station: StationId) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Step:
-    """What one order does to the ledger entry of its EVSE, from the moment it is sent."""
+    """What one order does to its EVSE, from the moment it is sent: to the ledger's entry, and to
+    what the entry comes to in the end. [A]
+
+    An entry that is still high from before leaves room for a raise in the ledger, but
+    the entry was to fall, and others were promised what it frees.
+    """
 
     evse: Evse
     growth: PerPhase
+    promise: PerPhase
 
     @property
     def rises(self) -> bool:
-        return max(self.growth) > 1e-9
+        return max(*self.growth, *self.promise) > 1e-9
 
 
 def _step(site: Site, state: State, wish: Wish, now: datetime) -> _Step:
     evse = site.evse[wish.order.evse]
     belief = state.evses[evse.id]
-    worst = worst_current(evse, belief, now)
-    asked = wish.order.current_a if isinstance(wish.order, SetLimit | SetFallback) else 0.0
-    before = per_phase(site, evse, belief, worst)
-    after = per_phase(site, evse, belief, max(worst, min(asked, evse.max_a)))
-    return _Step(evse=evse, growth=subtract(higher(before, after), before))
+    limit = wish.order.current_a if isinstance(wish.order, SetLimit | SetFallback) else 0.0
+    asked = min(limit, evse.max_a)
+
+    def growth(before_a: float) -> PerPhase:
+        before = per_phase(site, evse, belief, before_a)
+        return subtract(per_phase(site, evse, belief, max(before_a, asked)), before)
+
+    return _Step(
+        evse=evse,
+        growth=growth(worst_current(evse, belief, now)),
+        promise=growth(promised_current(evse, belief, now)),
+    )
 
 
 class _Headroom:
@@ -97,19 +117,30 @@ class _Headroom:
         return building.believed(self._site, self._state, self._now, at_most=True)
 
     @cached_property
-    def _used(self) -> dict[CircuitId, PerPhase]:
+    def _reserved(self) -> dict[CircuitId, PerPhase]:
         return dict(per_circuit(self._site, worst_case(self._site, self._state, self._now)))
 
+    @cached_property
+    def _promised(self) -> dict[CircuitId, PerPhase]:
+        return dict(per_circuit(self._site, promised(self._site, self._state, self._now)))
+
     def allows(self, step: _Step) -> bool:
-        for circuit in self._site.path[step.evse.circuit]:
-            total = add(add(self._used[circuit], step.growth), self._building[circuit])
-            for row in self._rows[circuit]:
-                rise = load_on(self._site, step.growth, row.number)
-                if rise > 0 and load_on(self._site, total, row.number) > row.usable + 1e-6:
-                    return False
+        return all(
+            self._fits(circuit, self._reserved[circuit], step.growth)
+            and self._fits(circuit, self._promised[circuit], step.promise)
+            for circuit in self._site.path[step.evse.circuit]
+        )
+
+    def _fits(self, circuit: CircuitId, used: PerPhase, growth: PerPhase) -> bool:
+        total = add(add(used, growth), self._building[circuit])
+        for row in self._rows[circuit]:
+            rise = load_on(self._site, growth, row.number)
+            if rise > 0 and load_on(self._site, total, row.number) > row.usable + 1e-6:
+                return False
         return True
 
     def take(self, step: _Step) -> None:
         if step.rises:
             for circuit in self._site.path[step.evse.circuit]:
-                self._used[circuit] = add(self._used[circuit], step.growth)
+                self._reserved[circuit] = add(self._reserved[circuit], step.growth)
+                self._promised[circuit] = add(self._promised[circuit], step.promise)

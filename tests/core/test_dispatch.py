@@ -49,6 +49,19 @@ def test_an_increase_leaves_where_the_ledger_has_room():
     assert limits(wanting(two(), A=16.0, B=16.0)) == {"A": 16.0, "B": 16.0}
 
 
+def test_what_is_still_reserved_from_before_is_not_given_away():
+    """A fallback just proved counts at the hardware maximum for some seconds more. A limit below
+    that does not raise the entry, but it keeps it from falling: both would be on in the end.
+    """
+    talk = Talk(site_of(bay("A"), bay("B"), fuse_a=20.0))
+    talk.ready("A", "B")
+    for evse in ("A", "B"):
+        talk.boots(evse)
+        talk.proves(evse)
+    assert talk.ledger("A") + talk.ledger("B") == 64.0
+    assert limits(wanting(talk, A=16.0, B=16.0)) == {"A": 16.0}
+
+
 def test_an_increase_waits_until_a_decrease_is_confirmed_and_followed():
     talk = two()
     talk.holds("A", 32.0)
