@@ -12,12 +12,13 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
 from loadmgr.core import failsafe
 from loadmgr.core.claims import Claim, phases_used
-from loadmgr.core.envelope import POWER, ROWS, Row, load_on, lowest
+from loadmgr.core.envelope import ROWS, Row, asked, load_on, own
 from loadmgr.core.state import State
-from loadmgr.model import CircuitId, EvseId, Share, Site
+from loadmgr.model import CircuitId, EvseId, Limit, Share, Site
 from loadmgr.units import PerPhase
 from solver import Problem
 from solver.problem import Floats
@@ -25,9 +26,13 @@ from solver.problem import Floats
 STEPS_S = (*[60.0] * 5, *[300.0] * 2, *[900.0] * 23, *[3600.0] * 18)
 """A day ahead: minutes now, quarter hours for six hours, hours after that."""
 
+BEGINS_S = np.cumsum((0.0, *STEPS_S[:-1]))
+"""When each step begins, from now."""
+
 NEEDED = 10.0  # worth of a kilowatt hour that somebody asked for
 WELCOME = 1.0  # and of one that nobody did
 SOONER = 0.2  # of that worth is lost over the horizon, so that early is better than late
+EARLY = 1.0 - SOONER * BEGINS_S / sum(STEPS_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +64,10 @@ def assemble(
 ) -> Question:
     """The problem over the horizon. x is what a claim gets above its fallback. [A]"""
     steps = np.array(STEPS_S)
-    starts = tuple(now + timedelta(seconds=s) for s in np.concatenate(([0.0], steps.cumsum()[:-1])))
+    starts = tuple(now + timedelta(seconds=s) for s in BEGINS_S.tolist())
     coupling = np.array([claim.load for claim in claims]).reshape(-1, ROWS)
     taken = _taken(site, claims, coupling, reserved)
-    capacity = _capacity(site, state, starts, rows) - taken[:, :, None]
+    capacity = _capacity(site, state, now, rows) - taken[:, :, None]
     place = {circuit.id: k for k, circuit in enumerate(site.circuits)}
     problem = Problem(
         step_h=steps / 3600,
@@ -70,7 +75,7 @@ def assemble(
         capacity=np.maximum(capacity, 0.0),
         circuit=np.array([place[claim.evse.circuit] for claim in claims], dtype=int),
         coupling=coupling,
-        upper=np.array([_upper(claim, starts) for claim in claims]).reshape(-1, len(steps)),
+        upper=np.array([_upper(claim, now) for claim in claims]).reshape(-1, len(steps)),
         energy=np.array([_energy_ah(site, claim, now) for claim in claims]),
         value=np.array([_value(site, claim, starts) for claim in claims]).reshape(-1, len(steps)),
     )
@@ -108,30 +113,41 @@ def _taken(
 def _capacity(
     site: Site,
     state: State,
-    starts: Sequence[datetime],
+    now: datetime,
     rows: Mapping[CircuitId, tuple[Row, ...]],
 ) -> Floats:
     """(K, R, T) What each row has left for cars. The building is expected to stay as it is."""
     left = np.array([[row.left for row in rows[circuit.id]] for circuit in site.circuits])
-    capacity = np.repeat(left[:, :, None], len(starts), axis=2)
-    limits = failsafe.limits(site, state, starts[0])
+    capacity = np.repeat(left[:, :, None], len(STEPS_S), axis=2)
+    limits = failsafe.limits(site, state, now)
     for k, circuit in enumerate(site.circuits):
-        if not any(limit.circuit == circuit.id for limit in limits):
+        here = [limit for limit in limits if limit.circuit == circuit.id]
+        if not here:
             continue
-        contract = float("inf") if circuit.max_power_w is None else circuit.max_power_w
         for r, row in enumerate(rows[circuit.id]):
-            own = contract if r == POWER else circuit.usable_a[r]
-            capacity[k, r] = [
-                lowest(limits, circuit, r, own, start)[0] - row.building for start in starts
-            ]
+            usable = np.full(len(STEPS_S), own(circuit, r))
+            for limit in here:
+                lowered = np.where(_in_force(limit, now), asked(limit, r), np.inf)
+                np.minimum(usable, lowered, out=usable)
+            capacity[k, r] = usable - row.building
     return capacity
 
 
-def _upper(claim: Claim, starts: Sequence[datetime]) -> list[float]:
+def _in_force(limit: Limit, now: datetime) -> NDArray[np.bool_]:
+    """(T,) Whether it holds when the step begins."""
+    begins = BEGINS_S >= (limit.valid_from - now).total_seconds()
+    if limit.valid_until is not None:
+        begins &= BEGINS_S < (limit.valid_until - now).total_seconds()
+    return begins
+
+
+def _upper(claim: Claim, now: datetime) -> Floats:
     """(T,) The most above the fallback; 0 once the car has left, but never for the first step."""
-    most = max(0.0, claim.upper_a - claim.fallback_a)
-    leaves = claim.departure
-    return [most if t == 0 or leaves is None or s < leaves else 0.0 for t, s in enumerate(starts)]
+    upper = np.full(len(STEPS_S), max(0.0, claim.upper_a - claim.fallback_a))
+    if claim.departure is not None:
+        stays_s = max((claim.departure - now).total_seconds(), 1e-9)
+        upper[BEGINS_S >= stays_s] = 0.0
+    return upper
 
 
 def _energy_ah(site: Site, claim: Claim, now: datetime) -> float:
@@ -147,9 +163,8 @@ def _value(site: Site, claim: Claim, starts: Sequence[datetime]) -> Floats:
     """(T,) Worth of an ampere hour in each step, price taken off where the site saves money."""
     kwh_per_ah = site.voltage_v * phases_used(claim.evse, claim.belief) / 1000
     worth = (NEEDED if claim.stated else WELCOME) * claim.evse.priority
-    early = 1.0 - SOONER * np.cumsum((0.0, *STEPS_S[:-1])) / sum(STEPS_S)
     if site.policy.share is not Share.CHEAPEST or site.tariff is None:
-        return np.asarray(worth * early * kwh_per_ah)
+        return np.asarray(worth * EARLY * kwh_per_ah)
     zone = ZoneInfo(site.timezone)
     price = np.array([site.tariff.price(start.astimezone(zone).time()) for start in starts])
-    return np.asarray((worth - price + SOONER * 1e-2 * early) * kwh_per_ah)
+    return np.asarray((worth - price + SOONER * 1e-2 * EARLY) * kwh_per_ah)

@@ -81,8 +81,10 @@ def _cars(site: Site, state: State, meter: Meter, now: datetime) -> tuple[PerPha
     """The least and the most that the cars below this meter can be drawing. [A]"""
     least, most = NOTHING, NOTHING
     for evse in site.below[meter.circuit]:
-        low, high = _car(site, evse, state.evses[evse.id], now)
-        least, most = add(least, low), add(most, high)
+        belief = state.evses[evse.id]
+        if belief.readings or belief.raised_at is not None:
+            low, high = _car(site, evse, belief, now)
+            least, most = add(least, low), add(most, high)
     return least, most
 
 

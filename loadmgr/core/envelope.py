@@ -65,12 +65,11 @@ def _row(
     calm_a: PerPhase,
     now: datetime,
 ) -> Row:
-    rating, own = _rating(circuit, number)
-    usable, limit = lowest(limits, circuit, number, own, now)
+    usable, limit = _lowest(limits, circuit, number, now)
     return Row(
         circuit=circuit.id,
         number=number,
-        rating=rating,
+        rating=_rating(circuit, number),
         usable=usable,
         building=load_on(site, load_a, number),
         calm_building=load_on(site, calm_a, number),
@@ -78,25 +77,32 @@ def _row(
     )
 
 
-def _rating(circuit: Circuit, number: int) -> tuple[float, float]:
-    """The rating of a row, and what of it may be used without any limit."""
+def _rating(circuit: Circuit, number: int) -> float:
+    return circuit.rating_a[number] if number < POWER else own(circuit, number)
+
+
+def own(circuit: Circuit, number: int) -> float:
+    """What of a row may be used while no limit is in force."""
     if number < POWER:
-        return circuit.rating_a[number], circuit.usable_a[number]
-    contract = float("inf") if circuit.max_power_w is None else circuit.max_power_w
-    return contract, contract
+        return circuit.usable_a[number]
+    return float("inf") if circuit.max_power_w is None else circuit.max_power_w
 
 
-def lowest(
-    limits: Sequence[Limit], circuit: Circuit, number: int, own: float, now: datetime
+def asked(limit: Limit, number: int) -> float:
+    """What a limit leaves of a row of its circuit; inf where it says nothing of it."""
+    if number < POWER:
+        return limit.current_a[number]
+    return float("inf") if limit.power_w is None else limit.power_w
+
+
+def _lowest(
+    limits: Sequence[Limit], circuit: Circuit, number: int, now: datetime
 ) -> tuple[float, Limit | None]:
     """The lowest ceiling in force on one row, and the limit that sets it (None: its own)."""
-    usable, by = own, None
+    usable, by = own(circuit, number), None
     for limit in limits:
-        if limit.circuit != circuit.id or not limit.in_force(now):
-            continue
-        asked = limit.power_w if number == POWER else limit.current_a[number]
-        if asked is not None and asked < usable:
-            usable, by = asked, limit
+        if limit.circuit == circuit.id and limit.in_force(now) and asked(limit, number) < usable:
+            usable, by = asked(limit, number), limit
     return usable, by
 
 
