@@ -97,17 +97,20 @@ def _all_heard(site: Site, state: State, meter: Meter, now: datetime) -> bool:
 
 
 def _car(site: Site, evse: Evse, belief: EvseState, now: datetime) -> tuple[PerPhase, PerPhase]:
+    """The least and the most one car can be drawing, on every phase it may be on. [A]
+
+    Where nobody knows which phases those are, its current counts on all of them here as in the
+    ledger: what is too little for the building on a phase without it is in its own entry.
+    """
     low, high = NOTHING, NOTHING
     fresh = [r for r in belief.readings if now - r.at <= FRESH]
     for place, reading in enumerate(fresh):
         seen = site_current(evse, reading)
         if seen is None:
             drawn = highest(reading, site.voltage_v, len(evse.wiring.terminals)) or 0.0
-            high = higher(high, evse.worst_a(drawn))
-            low = NOTHING
-        else:
-            high = higher(high, seen)
-            low = seen if place == 0 else lower(low, seen)
+            seen = evse.worst_a(drawn)
+        high = higher(high, seen)
+        low = seen if place == 0 else lower(low, seen)
     # A charger that tells more than it may draw must not make the building smaller.
     low = lower(low, evse.worst_a(worst_current(evse, belief, now)))
     if belief.raised_at is not None and now - belief.raised_at <= TRANSITION:

@@ -1,8 +1,8 @@
 """The tick: from what was built and what is believed to what is to be done. Start reading here.
 
-    rows      what each fuse and contract has left           (envelope)
-    ledger    the most each charger could draw now           (ledger)
-    claims    who takes part, and what each could use        (claims)
+    grounds   what each fuse and contract has left           (envelope)
+              the most each charger could draw now           (ledger)
+              who takes part, and what each could use        (claims)
     question  the day ahead as a linear program              (assemble → solver)
     settled   turns, fair shares, ramps and rounding         (settle)
     plan      what each charger is to have, and why          (explain)
@@ -19,12 +19,13 @@ from datetime import datetime
 import numpy as np
 
 import solver
-from loadmgr.core import building, envelope, explain
+from loadmgr.core import envelope, explain
 from loadmgr.core.alarms import alarms
 from loadmgr.core.assemble import assemble
-from loadmgr.core.claims import claims, reserved
+from loadmgr.core.claims import reserved
 from loadmgr.core.envelope import Row, load_on
-from loadmgr.core.ledger import per_circuit, worst_case
+from loadmgr.core.grounds import Grounds, grounds
+from loadmgr.core.ledger import per_circuit
 from loadmgr.core.outlook import forecast, shortfalls
 from loadmgr.core.settle import Settled, settle
 from loadmgr.core.state import State
@@ -37,7 +38,13 @@ from solver.problem import Floats
 Solve = Callable[[Problem], Solution]
 
 
-def tick(site: Site, state: State, now: datetime, solve: Solve = solver.solve) -> Plan:
+def tick(
+    site: Site,
+    state: State,
+    now: datetime,
+    solve: Solve = solver.solve,
+    seen: Grounds | None = None,
+) -> Plan:
     """Decide what every EVSE is to have from now on.
 
     Parameters
@@ -49,14 +56,14 @@ def tick(site: Site, state: State, now: datetime, solve: Solve = solver.solve) -
     solve
         Answers the linear program. Not trusted: an answer without a certificate,
         or none at all, leaves the decision to the rule (fair shares of this moment).
+    seen
+        The grounds of this very moment, where somebody has looked already.
     """
-    rows = envelope.rows(site, state, now)
-    ledger = worst_case(site, state, now)
-    sharing = claims(site, state, now)
+    seen = seen or grounds(site, state, now)
+    rows, ledger, sharing, lost = seen.rows, seen.ledger, seen.claims, seen.lost
     question = assemble(site, state, now, rows, sharing, reserved(sharing, ledger))
     solution, report = _ask(solve, question.problem)
     settled = settle(site, sharing, question, None if solution is None else solution.x[:, 0], now)
-    lost = [site.meter[meter].circuit for meter in building.lost(site, state, now)]
     return Plan(
         at=now,
         allocations=explain.allocations(site, state, now, rows, sharing, settled, lost),

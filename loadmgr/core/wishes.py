@@ -84,7 +84,7 @@ def _limit(
     if target_a < highest:
         # The first retry of a decrease is immediate; after that a charger that
         # says no again and again is not asked more often than it can answer.
-        if not patient or belief.failures <= 1:
+        if belief.failures <= 1 or not (patient or _unasked(belief)):
             yield Wish(urgency=Urgency.DECREASE, order=_set(site, evse, belief, target_a))
         return
     if patient:
@@ -102,6 +102,13 @@ def _limit(
         if now - belief.in_force.sent_at > RENEW_AT * life:
             renewed = min(target_a, belief.in_force.current_a)
             yield Wish(urgency=Urgency.RENEWAL, order=_set(site, evse, belief, renewed))
+
+
+def _unasked(belief: EvseState) -> bool:
+    """What it may draw by itself is not known on this connection. A charger that refuses a limit
+    (for a transaction it does not have, say) has to be asked that all the same.
+    """
+    return belief.fallback_a is None and belief.fallback_checked != belief.connection
 
 
 def _proved(belief: EvseState) -> bool:

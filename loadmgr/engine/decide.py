@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Protocol
 
 import solver
+from loadmgr.core.grounds import Grounds, grounds, still_good
 from loadmgr.core.state import State
 from loadmgr.core.tick import Solve, tick
 from loadmgr.engine.recent import Recent
@@ -33,14 +35,32 @@ def keep_alive() -> Solve:
     return Recent(solve)
 
 
+class Attentive:
+    """Decides anew when there is a reason to, and abides by the last plan while there is none."""
+
+    def __init__(self, solve: Solve) -> None:
+        self._solve = solve
+        self._last: tuple[Site, Plan, Grounds] | None = None
+
+    def __call__(self, site: Site, state: State, now: datetime) -> Plan:
+        seen = grounds(site, state, now)
+        if self._last is not None:
+            known, plan, then = self._last
+            if known is site and still_good(site, plan, then, seen):
+                return replace(plan, at=now)
+        plan = tick(site, state, now, self._solve, seen)
+        self._last = site, plan, seen
+        return plan
+
+
 class Inline:
     """Decide in the event loop. For simulations, where nothing hangs but by design."""
 
     def __init__(self, solve: Solve | None = None) -> None:
-        self._solve = solve or keep_alive()
+        self._decide = Attentive(solve or keep_alive())
 
     async def __call__(self, site: Site, state: State, now: datetime) -> Plan:
-        return tick(site, state, now, self._solve)
+        return self._decide(site, state, now)
 
 
 class Guarded:
@@ -54,11 +74,11 @@ class Guarded:
         self._start()
 
     def _start(self) -> None:
-        self._solve = self._make_solve()
+        self._decide = Attentive(self._make_solve())
         self._thread = Sideline("tick")
 
     async def __call__(self, site: Site, state: State, now: datetime) -> Plan:
-        answer = self._thread.run(partial(tick, site, state, now, self._solve))
+        answer = self._thread.run(partial(self._decide, site, state, now))
         try:
             async with asyncio.timeout(SOLVER_MAY_TAKE_S):
                 return await answer

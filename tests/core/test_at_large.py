@@ -25,3 +25,20 @@ def test_a_charger_without_a_car_is_proved_as_before() -> None:
     talk.connects("A", booted=True)
     (first,) = talk.due()
     assert isinstance(first, SetFallback)
+
+
+def test_a_charger_that_refuses_the_limit_is_asked_for_its_fallback_all_the_same() -> None:
+    """As after a crash that lost the news of another car: no limit fits its transaction."""
+    talk = Talk(metered(bay("A")))
+    talk.ready("A")
+    talk.building(10.0)
+    talk.after(700).drops("A", 1)
+    talk.after(30).connects("A", 2, booted=True)
+    for _ in range(3):
+        (order,) = talk.due() or (None,)
+        if isinstance(order, SetFallback):
+            return
+        if order is not None:
+            talk.refuses(talk.sends(order))
+        talk.after(6)
+    raise AssertionError("it is told the same again and again")

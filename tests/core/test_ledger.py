@@ -6,7 +6,15 @@ import math
 
 import pytest
 
-from loadmgr.core.ledger import CLOCK_SLACK, FOLLOW, SILENT, per_circuit, worst_case
+from loadmgr.core.ledger import (
+    CLOCK_SLACK,
+    FOLLOW,
+    SILENT,
+    per_circuit,
+    promised,
+    tolerated,
+    worst_case,
+)
 from loadmgr.events import ReadFallback, SetFallback
 from loadmgr.model import CircuitId, EvseId, Policy, Wiring
 from tests.core.talk import L1, L2, L3, Talk, bay, fuse, site_of
@@ -198,7 +206,7 @@ def test_a_limit_ends_by_itself_but_not_before_a_wrong_clock_would_end_it():
     talk.confirms(talk.orders("A", 20.0, lasts_s=300.0))
     slack = CLOCK_SLACK.total_seconds()
     assert talk.after(300.0 + slack - 0.1).ledger("A") == 20.0
-    assert talk.after(0.2).ledger("A") == 0.0
+    assert talk.after(0.1).ledger("A") == 0.0
 
 
 def test_an_unanswered_limit_ends_by_itself_too():
@@ -218,6 +226,84 @@ def test_several_unanswered_limits_count_at_the_highest():
 def test_a_limit_above_the_hardware_counts_as_the_hardware():
     talk = charging(100.0)
     assert talk.ledger("A") == 32.0
+
+
+# ── Proof by the charger's meter ──────────────────────────────────────────────────────────
+
+
+def test_a_reading_of_16_a_may_show_17_8():
+    assert tolerated(16.0) == pytest.approx(17.8), "5 % and one ampere"
+
+
+def test_a_reading_proves_from_the_first_instant_and_up_to_what_is_tolerated():
+    talk = charging(20.0)
+    talk.holds("A", 8.0)
+    talk.after(FOLLOWED).draws("A", tolerated(8.0))
+    assert talk.ledger("A") == 8.0
+    talk.draws("A", tolerated(8.0) + 0.01)
+    assert talk.ledger("A") == 20.0
+
+
+def test_a_car_that_still_draws_an_ampere_and_a_half_has_not_stopped_and_one_ampere_is_nothing():
+    talk = charging(20.0)
+    talk.holds("A", 0.0)
+    talk.after(FOLLOWED).draws("A", 1.5)
+    assert talk.ledger("A") == 20.0
+    talk.draws("A", 1.0)
+    assert talk.ledger("A") == 0.0
+
+
+def test_a_car_at_its_fallback_has_followed_whatever_it_was_told():
+    talk = charging(20.0, fallback_a=6.0)
+    talk.holds("A", 0.0)
+    talk.after(FOLLOWED).draws("A", 6.0)
+    assert talk.ledger("A") == 6.0
+
+
+def test_a_car_on_its_way_down_has_followed_each_limit_it_came_below():
+    talk = charging(20.0)
+    talk.holds("A", 10.0)
+    talk.after(5).holds("A", 6.0)
+    talk.after(FOLLOWED - 5).draws("A", 10.0)
+    assert talk.ledger("A") == 10.0, "below the first; the second has not had its time"
+
+
+def test_a_reading_counts_while_it_is_half_a_minute_old_and_no_longer():
+    talk = charging(20.0)
+    talk.holds("A", 8.0)
+    talk.draws("A", 20.0)
+    assert talk.after(SILENT.total_seconds()).ledger("A") == 20.0
+    assert talk.after(0.001).ledger("A") == 8.0
+
+
+def test_after_a_session_time_alone_decides_and_the_next_one_is_held_to_its_own_limits():
+    talk = charging(20.0)
+    talk.unplugs("A", "t-A")
+    talk.after(1).plugs("A", "t-2")
+    talk.holds("A", 16.0)
+    talk.after(1).holds("A", 8.0)
+    talk.after(FOLLOWED).draws("A", 14.0)
+    assert talk.ledger("A") == 16.0, "the first car's 20 A are over, this one's 16 A are not"
+
+
+# ── What it comes to ──────────────────────────────────────────────────────────────────────
+
+
+def test_what_is_promised_is_what_was_told_last_though_more_may_still_be_drawn():
+    talk = charging(20.0)
+    talk.holds("A", 0.0)
+    assert talk.ledger("A") == 20.0
+    assert promised(talk.site, talk.state, talk.now)[EvseId("A")] == (0.0, 0.0, 0.0)
+
+
+def test_the_ledger_is_never_below_what_is_promised():
+    talk = charging(20.0, fallback_a=6.0)
+    for current_a, outcome in [(8.0, talk.confirms), (24.0, talk.loses), (0.0, talk.refuses)]:
+        outcome(talk.orders("A", current_a))
+        for _ in range(12):
+            talk.after(30)
+            entry = promised(talk.site, talk.state, talk.now)[EvseId("A")]
+            assert max(entry) <= talk.ledger("A")
 
 
 # ── Connections, boots, sessions, restarts ────────────────────────────────────────────────
@@ -397,6 +483,12 @@ def test_entries_add_up_on_every_circuit_above_an_evse_and_on_no_other():
     assert totals[CircuitId("main")] == (26.0, 10.0, 10.0)
     assert totals[CircuitId("north")] == (16.0, 0.0, 0.0)
     assert totals[CircuitId("south")] == (10.0, 10.0, 10.0)
+
+
+def test_who_has_no_entry_adds_nothing_and_hides_nobody():
+    site = site_of(bay("A"), bay("B", max_a=10.0))
+    totals = per_circuit(site, {EvseId("B"): (10.0, 10.0, 10.0)})
+    assert totals[CircuitId("main")] == (10.0, 10.0, 10.0)
 
 
 @pytest.mark.parametrize("nonsense", [math.nan, math.inf, -5.0])
