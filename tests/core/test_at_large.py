@@ -34,7 +34,7 @@ def test_a_charger_that_refuses_the_limit_is_asked_for_its_fallback_all_the_same
     talk.building(10.0)
     talk.after(700).drops("A", 1)
     talk.after(30).connects("A", 2, booted=True)
-    for _ in range(3):
+    for _ in range(6):
         (order,) = talk.due() or (None,)
         if isinstance(order, SetFallback):
             return
