@@ -12,8 +12,8 @@ from loadmgr.events import (
     SetLimit,
     StopTransaction,
 )
-from loadmgr.model import Allocation, EvseId, Offline
-from tests.core.talk import Talk, bay, fuse, site_of
+from loadmgr.model import Allocation, EvseId, Offline, Policy
+from tests.core.talk import L2, Talk, bay, fuse, site_of
 
 
 def two(fuse_a: float = 32.0, **more: object) -> Talk:
@@ -127,6 +127,28 @@ def test_room_below_a_sub_fuse_counts_too():
     assert limits(wanting(talk, A=14.0, B=10.0)) == {"A": 14.0, "B": 6.0}
 
 
+def test_half_an_ampere_too_much_is_too_much():
+    talk = two()
+    talk.holds("A", 10.0)
+    talk.holds("B", 22.0)
+    talk.after(20)
+    assert "A" not in limits(wanting(talk, A=10.5, B=22.0))
+
+
+def test_a_raise_needs_room_on_the_phases_that_it_may_load_and_on_no_other():
+    """A's car is known to use L1 alone; L2 is full."""
+    policy = Policy(trust_measured_phases=True)
+    talk = Talk(site_of(bay("A"), bay("B", "main", L2), fuse_a=32.0, policy=policy))
+    talk.ready("A", "B")
+    talk.holds("A", 10.0)
+    for _ in range(4):
+        talk.after(5).draws("A", 10.0, 0.0, 0.0)
+    talk.holds("B", 32.0)
+    assert limits(wanting(talk, A=16.0, B=32.0)) == {"A": 16.0}
+    talk.draws("A", 10.0, 2.0, 0.0)
+    assert limits(wanting(talk, A=16.0, B=32.0)) == {}, "it may be on L2 as well"
+
+
 def test_the_contract_counts_like_a_fuse():
     circuits = (fuse("main", 100.0, max_power_w=3 * 230 * 20.0),)
     talk = Talk(site_of(bay("A"), bay("B"), circuits=circuits))
@@ -149,6 +171,12 @@ def test_a_station_gets_one_order_at_a_time():
     assert len(orders) == 1
     talk.sends(orders[0])
     assert wanting(talk, A1=10.0, A2=10.0) == ()
+
+
+def test_a_station_that_owes_an_answer_keeps_no_other_waiting():
+    talk = two()
+    talk.orders("A", 8.0)
+    assert limits(wanting(talk, A=10.0, B=10.0)) == {"B": 10.0}
 
 
 def test_serials_go_on_from_the_last_one_sent():
@@ -208,6 +236,17 @@ def test_without_a_journal_a_limit_that_has_ended_is_not_renewed():
     talk.holds("A", 20.0)
     talk.after(400)
     assert "A" not in limits(wanting(talk, raises=False, A=20.0, B=0.0))
+
+
+def test_without_a_journal_fallbacks_are_proved_all_the_same():
+    talk = two()
+    talk.drops("A")
+    talk.connects("A", 2)
+    (write,) = wanting(talk, raises=False)
+    assert isinstance(write, SetFallback)
+    talk.confirms(talk.sends(write))
+    (read,) = wanting(talk, raises=False)
+    assert isinstance(read, ReadFallback) and talk.ledger("A") == 0.0
 
 
 # ── Proof ─────────────────────────────────────────────────────────────────────────────────
