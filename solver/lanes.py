@@ -182,6 +182,35 @@ most = _across("most", "The largest lane.", lambda b, x, y: b.select(_compare(">
 
 
 @intrinsic
+def short(typing: Any) -> Any:
+    """Say in a loop that it is short: LLVM then leaves it as it stands, not unrolled by four."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        nothing = ir.InlineAsm(ir.FunctionType(ir.VoidType(), []), "", "", True)
+        builder.call(nothing, [], attrs=("convergent", "nounwind"))
+        return context.get_dummy_value()
+
+    return types.none(), emit
+
+
+@intrinsic
+def fetch(typing: Any, base: Any, index: Any) -> Any:
+    """Ask for the cache line of an element that will be wanted soon."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, _INT, _INT, _INT])
+        place = builder.bitcast(builder.gep(args[0], [args[1]]), byte)
+        asked = builder.module.globals.get("llvm.prefetch.p0i8") or ir.Function(
+            builder.module, kind, "llvm.prefetch.p0i8"
+        )
+        builder.call(asked, [place, _INT(0), _INT(3), _INT(1)])
+        return context.get_dummy_value()
+
+    return types.none(base, types.intp), emit
+
+
+@intrinsic
 def publish(typing: Any, base: Any, index: Any, value: Any) -> Any:
     """Write one int64 so that all earlier writes are seen by whoever sees it."""
 

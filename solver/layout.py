@@ -16,25 +16,21 @@ participants in several parts has a slot (a copy of its prices) in each of them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from solver.jit import JIT
 from solver.lanes import WIDTH
+from solver.layout_tree import binding_rows, cut_into, safe_paces, slots_of, walking
 
 if TYPE_CHECKING:
     from solver.problem import Problem
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-JIT: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
-
-
-SAFE = 0.99  # keeps the product of the step sizes strictly below one
-LEAST = 0.05  # a car that meets no row that can bind still takes finite steps
 
 
 class Cars(NamedTuple):
@@ -68,6 +64,7 @@ class Tree(NamedTuple):
     groups: Ints  # (S+1,) groups of a slot: same circuit, same coupling
     cars: Ints  # (G+1,) cars of a group
     coupling: Floats  # (G, R)
+    row: Ints  # (G,) the one row that each car of a group loads by just what it takes, or −1
     capacity: Floats  # (S, R, W) C·Δ; 0 where the row cannot bind [Ah]
     pace: Floats  # (S, R, W) dual step size σ; 0 where the row cannot bind
     weight: Floats  # (R,) one over the largest coupling of a row
@@ -94,7 +91,7 @@ def lay_out(problem: Problem, parts: int = 2) -> Layout:
     best = reward.slope[:, 0] if reward is not None and reward.slope.shape[1] else np.zeros(p.n)
     first, last, print_ = _useful(p.upper, p.value, p.step_h, p.energy, best)
     kind = _kinds(p.coupling)
-    walk = _walk(p.parent)
+    walk = walking(p.parent)
     who = np.flatnonzero(last > first)
     place = (walk[p.circuit] * (kind.max(initial=0) + 1) + kind) * (p.steps + 1) + last
     who = who[np.lexsort((print_[who], first[who], place[who]))]
@@ -103,12 +100,12 @@ def lay_out(problem: Problem, parts: int = 2) -> Layout:
     low = first[who] // WIDTH * WIDTH
     size = -(-last[who] // WIDTH) * WIDTH - low
     start = np.cumsum(size) - size
-    cut = _cut(start, size, circuit, p.parent, walk, parts)
-    slots = _slots(circuit, cut, p.parent, np.argsort(walk))
+    cut = cut_into(start, size, circuit, p.parent, walk, parts)
+    slots = slots_of(circuit, cut, p.parent, np.argsort(walk))
     width = -(-p.steps // WIDTH) * WIDTH
 
     total = int(size.sum())
-    room, worth = np.zeros(total), np.zeros(total)
+    room, worth = zeros(total), zeros(total)
     _fill(
         room,
         worth,
@@ -136,7 +133,7 @@ def lay_out(problem: Problem, parts: int = 2) -> Layout:
     inner[parent[parent >= 0]] = True
 
     peak = np.maximum.reduceat(room, start) if len(start) else np.zeros(0)
-    capacity, count = _rows(
+    capacity, count = binding_rows(
         p.capacity,
         p.step_h,
         p.parent,
@@ -152,7 +149,7 @@ def lay_out(problem: Problem, parts: int = 2) -> Layout:
     )
     # Rows may differ in unit (A, W): each is measured by its largest coupling.
     weight = 1.0 / np.maximum(p.coupling.max(axis=0, initial=0.0), 1e-300)
-    pace_rows, pace_cars = _paces(
+    pace_rows, pace_cars = safe_paces(
         capacity, count, weight, p.parent, circuit, who, p.coupling, start, low, size, room, peak
     )
     binding = np.isfinite(capacity).any(axis=1)
@@ -187,6 +184,7 @@ def lay_out(problem: Problem, parts: int = 2) -> Layout:
             groups=groups.astype(np.int64),
             cars=group_cars,
             coupling=coupling.reshape(len(head), p.coupling.shape[1]),
+            row=_one_row(coupling.reshape(len(head), p.coupling.shape[1])),
             capacity=capacity[of_circuit],
             pace=pace_rows[of_circuit],
             weight=weight,
@@ -198,6 +196,14 @@ def lay_out(problem: Problem, parts: int = 2) -> Layout:
         circuit=of_circuit,
         scale=scale if scale > 0 else 1.0,
     )
+
+
+def zeros(*shape: int) -> Floats:
+    """Zeros that begin where a vector register's worth of memory does."""
+    size = int(np.prod(shape))
+    memory = np.zeros(size + WIDTH)
+    skip = -(memory.ctypes.data // 8) % WIDTH
+    return memory[skip : skip + size].reshape(shape)
 
 
 def _reward(problem: Problem, who: Ints) -> tuple[Floats, Floats]:
@@ -221,6 +227,14 @@ def _kinds(coupling: Floats) -> Ints:
     if not np.array_equal(coupling, coupling[first[kind]]):
         _, kind = np.unique(coupling, axis=0, return_inverse=True)
     return kind.reshape(n).astype(np.int64)
+
+
+def _one_row(coupling: Floats) -> Ints:
+    """The row of coupling one where all others are 0; −1 where it is otherwise."""
+    alone = ((coupling == 1.0).sum(axis=1) == 1) & (
+        (coupling == 0.0).sum(axis=1) == coupling.shape[1] - 1
+    )
+    return np.where(alone, coupling.argmax(axis=1), -1)
 
 
 @njit(**JIT)
@@ -248,104 +262,6 @@ def _useful(upper, value, step_h, energy, best):
 
 
 @njit(**JIT)
-def _walk(parent):
-    """Place of each circuit in a walk that finishes a branch before the next."""
-    circuits = len(parent)
-    below = np.ones(circuits, dtype=np.int64)
-    for k in range(circuits - 1, -1, -1):
-        if parent[k] >= 0:
-            below[parent[k]] += below[k]
-    place = np.zeros(circuits, dtype=np.int64)
-    free = np.zeros(circuits, dtype=np.int64)
-    roots = 0
-    for k in range(circuits):
-        if parent[k] < 0:
-            place[k] = roots
-            roots += below[k]
-        else:
-            place[k] = free[parent[k]]
-            free[parent[k]] += below[k]
-        free[k] = place[k] + 1
-    return place
-
-
-@njit(**JIT)
-def _cut(start, size, circuit, parent, walk, parts):
-    """Where the walk is cut: near equal work, across as few circuits as possible."""
-    m = len(start)
-    cut = np.zeros(parts + 1, dtype=np.int64)
-    cut[parts] = m
-    if m == 0:
-        return cut
-    whole = start[m - 1] + size[m - 1]
-    for part in range(1, parts):
-        aim = whole * part / parts
-        slack = 0.06 * whole / parts
-        best, least, nearest = -1, np.inf, np.inf
-        for j in range(cut[part - 1], m):
-            miss = abs(start[j] - aim)
-            if miss > slack or (j > 0 and circuit[j] == circuit[j - 1]):
-                continue
-            a, b, crossed = circuit[j], circuit[j - 1] if j > 0 else circuit[j], 0
-            while a != b and a >= 0 and b >= 0:
-                if a > b:
-                    a = parent[a]
-                else:
-                    b = parent[b]
-            while a >= 0 and b >= 0:
-                crossed += 1
-                a = parent[a]
-            if crossed < least or (crossed == least and miss < nearest):
-                best, least, nearest = j, crossed, miss
-        if best < 0:
-            best = np.searchsorted(start, aim)
-        cut[part] = max(best, cut[part - 1])
-    return cut
-
-
-@njit(**JIT)
-def _slots(circuit, cut, parent, order):
-    """One slot per part for each circuit that feeds a car there, in walking order."""
-    circuits, parts, m = len(parent), len(cut) - 1, len(circuit)
-    number = np.full((parts, circuits), -1, dtype=np.int64)
-    present = np.zeros(circuits, dtype=np.int64)
-    part_slots = np.zeros(parts + 1, dtype=np.int64)
-    slots = 0
-    for part in range(parts):
-        for j in range(cut[part], cut[part + 1]):
-            k = circuit[j]
-            while k >= 0 and number[part, k] < 0:
-                number[part, k] = 0
-                k = parent[k]
-        for k in order:
-            if number[part, k] >= 0:
-                number[part, k] = slots
-                present[k] += 1
-                slots += 1
-        part_slots[part + 1] = slots
-    home = np.zeros(m, dtype=np.int64)
-    above = np.full(slots, -1, dtype=np.int64)
-    of_circuit = np.zeros(slots, dtype=np.int64)
-    shared = np.full(slots, -1, dtype=np.int64)
-    meetings = 0
-    for k in range(circuits):
-        for part in range(parts):
-            s = number[part, k]
-            if s >= 0:
-                of_circuit[s] = k
-                if parent[k] >= 0:
-                    above[s] = number[part, parent[k]]
-                if present[k] > 1:
-                    shared[s] = meetings
-        if present[k] > 1:
-            meetings += 1
-    for part in range(parts):
-        for j in range(cut[part], cut[part + 1]):
-            home[j] = number[part, circuit[j]]
-    return home, above, of_circuit, part_slots, shared, meetings
-
-
-@njit(**JIT)
 def _fill(room, worth, who, start, first, last, low, upper, value, step_h, energy, best):
     for j in range(len(who)):
         i = who[j]
@@ -354,71 +270,3 @@ def _fill(room, worth, who, start, first, last, low, upper, value, step_h, energ
             if upper[i, t] > 0.0 and value[i, t] + best[i] > 0.0:
                 room[shift + t] = min(upper[i, t] * step_h[t], energy[i])
                 worth[shift + t] = value[i, t]
-
-
-@njit(**JIT)
-def _rows(capacity, step_h, parent, circuit, who, coupling, start, low, size, room, peak, width):
-    """Capacity of the rows that can bind, inf elsewhere, and how much coupling each carries.
-
-    A row cannot bind when all that may come from below, each branch capped by its own row,
-    fits. Dropping it loses nothing: its price is 0 in some optimal dual.
-    """
-    circuits, rows, steps = capacity.shape
-    count = np.zeros((circuits, rows, width))
-    most = np.zeros((circuits, rows, width))
-    kept = np.full((circuits, rows, width), np.inf)
-    for j in range(len(who)):
-        k, shift = circuit[j], start[j] - low[j]
-        for r in range(rows):
-            weight = coupling[who[j], r]
-            if weight > 0.0:
-                for t in range(low[j], low[j] + size[j]):
-                    most[k, r, t] += weight * room[shift + t]
-                    if room[shift + t] > 0.0:
-                        count[k, r, t] += weight * peak[j]
-    for k in range(circuits - 1, -1, -1):
-        up = parent[k]
-        for r in range(rows):
-            for t in range(steps):
-                fits = capacity[k, r, t] * step_h[t]
-                if most[k, r, t] > fits:
-                    kept[k, r, t] = fits
-                    most[k, r, t] = fits
-            if up >= 0:
-                for t in range(steps):
-                    most[up, r, t] += most[k, r, t]
-                    count[up, r, t] += count[k, r, t]
-    return kept, count
-
-
-@njit(**JIT)
-def _paces(kept, count, weight, parent, circuit, who, coupling, start, low, size, room, peak):
-    """Step sizes σ = w/Σαs of rows and τ = s/Σwα of cars, the diagonal of Pock and Chambolle.
-
-    Cars are measured by their largest room s, so that a hundredfold one does not slow the
-    others. A participant takes the smallest τ of its steps, so that its projection stays Euclidean.
-    """
-    circuits, rows, width = kept.shape
-    pace = np.zeros((circuits, rows, width))
-    above = np.zeros((circuits, rows, width))
-    for k in range(circuits):
-        up = parent[k]
-        for r in range(rows):
-            for t in range(width):
-                if kept[k, r, t] < np.inf:
-                    pace[k, r, t] = SAFE * weight[r] / count[k, r, t]
-                    above[k, r, t] = weight[r]
-                if up >= 0:
-                    above[k, r, t] += above[up, r, t]
-    cars = np.zeros(len(who))
-    for j in range(len(who)):
-        k, i, shift = circuit[j], who[j], start[j] - low[j]
-        most = 0.0
-        for t in range(low[j], low[j] + size[j]):
-            if room[shift + t] > 0.0:
-                here = 0.0
-                for r in range(rows):
-                    here += coupling[i, r] * above[k, r, t]
-                most = max(most, here)
-        cars[j] = peak[j] / max(most, LEAST)
-    return pace, cars

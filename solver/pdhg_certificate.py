@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from solver.jit import INNER
 from solver.lanes import (
     WIDTH,
     above,
@@ -26,7 +27,7 @@ from solver.lanes import (
     store,
     total,
 )
-from solver.pdhg_kernel import INNER, clear, gather_prices, pass_down, pass_up, spread_load
+from solver.pdhg_kernel import clear, gather_prices, pass_down, pass_up, spread_load
 
 BIG = 1e300
 

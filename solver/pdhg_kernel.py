@@ -10,23 +10,23 @@ All arrays are flat and read by index; see `solver.layout` for their order.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from solver.lanes import WIDTH, equal, larger, load, pointer, smaller, splat, store, total
-from solver.layout import JIT, Layout
+from solver.jit import INLINE, INNER
+from solver.lanes import WIDTH, larger, load, pointer, splat, store, total
+from solver.layout import Layout, zeros
+from solver.pdhg_car import ask, move, move_again, settled
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-FAST: dict[str, Any] = {**JIT, "fastmath": {"reassoc", "contract", "nsz"}}
-# Nobody calls these from Python; without the wrappers they compile in half the time.
-INNER: dict[str, Any] = {**FAST, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 SUMS = 16  # a part's sums, padded against false sharing
-BUFFERS = 6  # rows of scratch per part: tariff, lifted, shifted, v, q, and one more
+BUFFERS = 6  # rows of scratch per part: tariff, lifted, shifted, v, q, past
+TOGETHER = 8  # cars that are asked before the first of them is moved
 
 
 class State(NamedTuple):
@@ -52,7 +52,7 @@ class State(NamedTuple):
     bend: Ints  # (m,) kink of the reward last stood at
     meeting: Floats  # (2, P, 2, M, R·W) loads of shared circuits, by parity of the sweep
     sums: Floats  # (2, P, SUMS)
-    scratch: Floats  # (P, BUFFERS·W)
+    scratch: Floats  # (P, BUFFERS·W + TOGETHER)
 
 
 def new_state(layout: Layout) -> State:
@@ -62,162 +62,28 @@ def new_state(layout: Layout) -> State:
     parts, width = len(tree.part_cars) - 1, tree.capacity.shape[2]
     per_slot = tree.capacity.shape[1] * width
     return State(
-        x=np.zeros(n),
-        anchor_x=np.zeros(n),
-        next_x=np.zeros(n),
-        plan=np.zeros(n),
-        best_plan=np.zeros(n),
-        loose_x=np.zeros(n),
-        y=np.zeros(rows),
-        anchor_y=np.zeros(rows),
-        next_y=np.zeros(rows),
-        best_y=np.zeros(rows),
-        loose_y=np.zeros(rows),
+        x=zeros(n),
+        anchor_x=zeros(n),
+        next_x=zeros(n),
+        plan=zeros(n),
+        best_plan=zeros(n),
+        loose_x=zeros(n),
+        y=zeros(rows),
+        anchor_y=zeros(rows),
+        next_y=zeros(rows),
+        best_y=zeros(rows),
+        loose_y=zeros(rows),
         sigma=tree.pace.reshape(-1).copy(),
-        price=np.zeros(rows),
-        load=np.zeros(rows),
-        move=np.zeros(rows),
+        price=zeros(rows),
+        load=zeros(rows),
+        move=zeros(rows),
         tau=cars.pace.copy(),
         multiplier=np.zeros(m),
         bend=np.zeros(m, dtype=np.int64),
-        meeting=np.zeros((2, parts, 2, tree.meetings, per_slot)),
+        meeting=zeros(2, parts, 2, tree.meetings, per_slot),
         sums=np.zeros((2, parts, SUMS)),
-        scratch=np.zeros((parts, BUFFERS * width)),
+        scratch=zeros(parts, BUFFERS * width + TOGETHER),
     )
-
-
-@njit(**INNER)
-def _fill_to(v, q, room, cell, size, level):
-    """q = clip(v − level, 0, room); its sum, and how many cells lie strictly inside."""
-    zero, shift = splat(0.0), splat(level)
-    filled, inside = zero, zero
-    for i in range(0, size, WIDTH):
-        wish = load(v, i) - shift
-        take = smaller(larger(wish, zero), load(room, cell + i))
-        store(q, i, take)
-        filled = filled + take
-        inside = inside + equal(take, wish)
-    return total(filled), total(inside)
-
-
-@njit(**INNER)
-def _project(v, q, room, cell, size, tau, kink, slope, base, bends, bend, level, filled, inside):
-    """Nearest point q of a car's polytope to v, its reward included, from q at a guess of τλ.
-
-    The charge Σq falls as the level τλ rises, while the charge the reward asks for at that
-    level is a staircase up: kink j for levels between −τ slope[j] and −τ slope[j+1]. Newton on
-    the piecewise linear fall, bracketed; walks to the next stair where it must.
-    """
-    low = -tau * slope[base + bend]
-    high = -tau * slope[base + bend + 1] if bend + 1 < bends else np.inf
-    under, over = -np.inf, np.inf  # levels known to be too low, too high
-    for _ in range(200):
-        excess = filled - kink[base + bend]
-        if abs(excess) <= 1e-13 * kink[base + bend]:
-            break
-        if excess > 0.0:
-            if level >= high:
-                if filled <= kink[base + bend + 1]:
-                    break
-                bend += 1
-                low = high
-                high = -tau * slope[base + bend + 1] if bend + 1 < bends else np.inf
-                over = np.inf
-                continue
-            under = level
-        else:
-            if level <= low:
-                if bend == 0 or filled >= kink[base + bend - 1]:
-                    break
-                bend -= 1
-                high = low
-                low = -tau * slope[base + bend]
-                under = -np.inf
-                continue
-            over = level
-        guess = level + excess / inside if inside > 0.0 else level
-        guess = min(max(guess, low), high)
-        if guess <= under or guess >= over:
-            if over < np.inf and under > -np.inf:
-                guess = 0.5 * (under + over)
-            elif over < np.inf:
-                guess = low
-            elif high < np.inf:
-                guess = high
-            else:
-                guess = under + max(2.0 * (under - low), excess)
-        if guess == level:
-            break
-        level = guess
-        filled, inside = _fill_to(v, q, room, cell, size, level)
-    return level, bend
-
-
-@njit(**INNER)
-def _move_car(
-    x,
-    anchor,
-    room,
-    worth,
-    ahead,
-    price,
-    loads,
-    moves,
-    v,
-    q,
-    cell,
-    step,
-    size,
-    tau,
-    kink,
-    slope,
-    base,
-    bends,
-    bend,
-    multiplier,
-    fresh,
-    old,
-    check,
-):
-    """One car's half of the operator, its Halpern step, and its part in the loads."""
-    pace, zero = splat(tau), splat(0.0)
-    level = max(multiplier, -slope[base + bend])
-    if bend + 1 < bends:
-        level = min(level, -slope[base + bend + 1])
-    level *= tau
-    shift, filled, inside = splat(level), zero, zero
-    for i in range(0, size, WIDTH):
-        gain = load(worth, cell + i) - load(price, step + i)
-        aim = load(x, cell + i) + pace * gain
-        wish = aim - shift
-        take = smaller(larger(wish, zero), load(room, cell + i))
-        store(v, i, aim)
-        store(q, i, take)
-        filled = filled + take
-        inside = inside + equal(take, wish)
-    level, bend = _project(
-        v, q, room, cell, size, tau, kink, slope, base, bends, bend,
-        level, total(filled), total(inside),
-    )  # fmt: skip
-    keep, back = splat(fresh), splat(old)
-    moved = splat(0.0)
-    if check:
-        for i in range(0, size, WIDTH):
-            here, there = load(x, cell + i), load(q, i)
-            shift = there - here
-            moved = moved + shift * shift
-            store(ahead, cell + i, there)
-            store(moves, step + i, load(moves, step + i) + shift)
-            beyond = there + shift
-            store(loads, step + i, load(loads, step + i) + beyond)
-            store(x, cell + i, keep * beyond + back * load(anchor, cell + i))
-    else:
-        for i in range(0, size, WIDTH):
-            here, there = load(x, cell + i), load(q, i)
-            beyond = there + (there - here)
-            store(loads, step + i, load(loads, step + i) + beyond)
-            store(x, cell + i, keep * beyond + back * load(anchor, cell + i))
-    return level / tau, bend, total(moved) / tau
 
 
 @njit(**INNER)
@@ -245,20 +111,20 @@ def _move_rows(
     return total(moved), total(cross)
 
 
-@njit(**INNER)
+@njit(**INLINE)
 def gather_prices(price, coupling, g, tariff, here, width):
     """What a group pays in each step for all rows above it."""
-    zero = splat(0.0)
-    for i in range(0, width, WIDTH):
-        store(tariff, i, zero)
     for r in range(coupling.shape[1]):
-        if coupling[g, r] > 0.0:
-            weight = splat(coupling[g, r])
+        weight = splat(coupling[g, r])
+        if r == 0:
+            for i in range(0, width, WIDTH):
+                store(tariff, i, weight * load(price, here + i))
+        elif coupling[g, r] > 0.0:
             for i in range(0, width, WIDTH):
                 store(tariff, i, load(tariff, i) + weight * load(price, here + r * width + i))
 
 
-@njit(**INNER)
+@njit(**INLINE)
 def spread_load(rows, coupling, g, lifted, here, width):
     """Add what a group takes in each step to the rows of its circuit."""
     for r in range(coupling.shape[1]):
@@ -269,7 +135,7 @@ def spread_load(rows, coupling, g, lifted, here, width):
                 store(rows, at, load(rows, at) + weight * load(lifted, i))
 
 
-@njit(**INNER)
+@njit(**INLINE)
 def clear(values, begin, end):
     """Write zeros."""
     zero = splat(0.0)
@@ -308,12 +174,13 @@ def sweep(cells, cars, tree, state, part, parity, omega, fresh, old, check):
         pointer(state.move),
     )
     own = state.scratch[part]
-    tariff, lifted, shifted = (
+    own_tariff, own_lifted, own_shifted = (
         pointer(own[:width]),
         pointer(own[width : 2 * width]),
         pointer(own[2 * width : 3 * width]),
     )
     v, q = pointer(own[3 * width : 4 * width]), pointer(own[4 * width : 5 * width])
+    past, guess = pointer(own[5 * width : 6 * width]), pointer(own[6 * width :])
     multiplier_of, bend_of = pointer(state.multiplier), pointer(state.bend)
     kink, slope, bends = pointer(cars.kink), pointer(cars.slope), cars.kink.shape[1]
     start, begins, size, tau = (
@@ -345,23 +212,56 @@ def sweep(cells, cars, tree, state, part, parity, omega, fresh, old, check):
             if check:
                 clear(moves, desk, desk + per_slot)
         for g in range(tree.groups[s], tree.groups[s + 1]):
-            gather_prices(price, coupling, g, tariff, desk, width)
-            clear(lifted, 0, width)
-            if check:
-                clear(shifted, 0, width)
-            for j in range(tree.cars[g], tree.cars[g + 1]):
-                multiplier, bend, moved = _move_car(
-                    x, anchor, room, worth, ahead, tariff, lifted, shifted, v, q,
-                    start[j], begins[j], size[j], tau[j] / omega,
-                    kink, slope, j * bends, bends, bend_of[j], multiplier_of[j],
-                    fresh, old, check,
-                )  # fmt: skip
-                multiplier_of[j] = multiplier
-                bend_of[j] = bend
-                x_moved += moved
-            spread_load(loads, coupling, g, lifted, desk, width)
-            if check:
-                spread_load(moves, coupling, g, shifted, desk, width)
+            # Who loads one row by just what it takes reads its price and adds to it in place.
+            row = tree.row[g]
+            if row >= 0:
+                tariff, lifted, shifted = price, loads, moves
+                place = desk + row * width
+            else:
+                tariff, lifted, shifted, place = own_tariff, own_lifted, own_shifted, 0
+                gather_prices(price, coupling, g, tariff, desk, width)
+                clear(lifted, 0, width)
+                if check:
+                    clear(shifted, 0, width)
+            for head in range(tree.cars[g], tree.cars[g + 1], TOGETHER):
+                tail = min(head + TOGETHER, tree.cars[g + 1])
+                for j in range(head, tail):
+                    pace, stair = tau[j] / omega, j * bends + bend_of[j]
+                    low = -pace * slope[stair]
+                    high = -pace * slope[stair + 1] if bend_of[j] + 1 < bends else np.inf
+                    level = min(max(pace * multiplier_of[j], low), high)
+                    filled, inside = ask(
+                        x,
+                        anchor,
+                        room,
+                        worth,
+                        tariff,
+                        start[j],
+                        place + begins[j],
+                        size[j],
+                        pace,
+                        level,
+                    )
+                    level += (filled - kink[stair]) / max(inside, 1.0)
+                    guess[j - head] = min(max(level, low), high)
+                for j in range(head, tail):
+                    pace, stair, level = tau[j] / omega, j * bends + bend_of[j], guess[j - head]
+                    charge, moved = move(
+                        x, anchor, room, worth, ahead, tariff, lifted, shifted, past,
+                        start[j], place + begins[j], size[j], pace, level, fresh, old, check,
+                    )  # fmt: skip
+                    if not settled(charge, level, kink, slope, stair, bend_of[j], bends, pace):
+                        level, bend_of[j], moved = move_again(
+                            x, anchor, room, worth, ahead, tariff, lifted, shifted, past, v, q,
+                            start[j], place + begins[j], size[j], pace, kink, slope,
+                            j * bends, bends, bend_of[j], level, fresh, old, check,
+                        )  # fmt: skip
+                    multiplier_of[j] = level / pace
+                    x_moved += moved / pace
+            if row < 0:
+                spread_load(loads, coupling, g, lifted, desk, width)
+                if check:
+                    spread_load(moves, coupling, g, shifted, desk, width)
         pass_up(loads, up, desk, per_slot)
         if check:
             pass_up(moves, up, desk, per_slot)

@@ -15,9 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from solver.jit import FAST, INNER
 from solver.lanes import give_way, observe, pointer, publish
 from solver.pdhg_certificate import fit, price_energy, prove, refill
-from solver.pdhg_kernel import FAST, INNER, meet, sweep
+from solver.pdhg_kernel import meet, sweep
 from solver.pdhg_pace import count_loose, go_back, repace, restart
 
 CHECK = 10  # sweeps between looks at the residual

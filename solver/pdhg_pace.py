@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from numba import njit
 
+from solver.jit import INNER
 from solver.lanes import WIDTH, above, larger, load, most, pointer, smaller, splat, store
-from solver.layout import LEAST, SAFE
-from solver.pdhg_kernel import INNER, clear, gather_prices, pass_up, spread_load
+from solver.layout_tree import LEAST, SAFE
+from solver.pdhg_kernel import clear, gather_prices, pass_up, spread_load
 
 
 @njit(**INNER)
