@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import time, timedelta
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 import solver
-from loadmgr.core.settle import INCREASES_APART
+from loadmgr.core.assemble import assemble
+from loadmgr.core.claims import reserved
+from loadmgr.core.grounds import grounds
+from loadmgr.core.settle import INCREASES_APART, Settled, settle
 from loadmgr.events import SetLimit
 from loadmgr.model import ConnectorStatus, Offline, Policy, Share, Tariff
 from loadmgr.units import floor_to_wire
 from tests.core.talk import L1, L2, L3, Talk, bay, fuse, metered, site_of
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HiGHS answers what is asked here; no compiler starts beside it."""
+    monkeypatch.setattr(solver.compiled, "prepare", lambda: None)
 
 
 def park(
@@ -294,6 +305,191 @@ def test_what_the_car_says_it_takes_is_all_it_gets():
     talk.ready("A", plugged=False)
     talk.plugs("A", max_a=16.0)
     assert talk.target("A") == 16.0
+
+
+# ── Moment by moment ──────────────────────────────────────────────────────────────────────
+
+
+def moment(talk: Talk, planned_a: Sequence[float] | None = None) -> Settled:
+    """What is settled now, the linear program's first step being given."""
+    seen = grounds(talk.site, talk.state, talk.now)
+    rest = reserved(seen.claims, seen.ledger)
+    question = assemble(talk.site, talk.state, talk.now, seen.rows, seen.claims, rest)
+    planned = None if planned_a is None else np.array(planned_a, dtype=float)
+    return settle(talk.site, seen.claims, question, planned, talk.now)
+
+
+def test_what_is_left_on_each_row_and_what_stopped_each_car_is_told():
+    circuits = (fuse("main", 60.0, max_power_w=20_000.0), fuse("north", 16.0))
+    talk = Talk(site_of(bay("A", "north"), bay("B", "north", L2), bay("C"), circuits=circuits))
+    talk.ready("A", "B", "C")
+    now = moment(talk)
+    assert now.target_a == {"A": 8.0, "B": 8.0, "C": pytest.approx(20_000 / 690 - 8 - 8 / 3)}
+    c = now.target_a["C"]
+    main, north = now.slack
+    assert list(main) == pytest.approx([60 - 8 - c, 60 - 16 - c, 60 - 8 - c, 0.0], abs=1e-6)
+    assert list(north[:3]) == [8.0, 0.0, 8.0] and north[3] == np.inf
+    assert now.bottleneck == {"A": 5, "B": 5, "C": 3}, "L2 of north, and the contract"
+    assert now.current_a == {"A": 8.0, "B": 8.0, "C": 18.3}
+
+
+def test_who_meets_its_own_bound_first_is_stopped_by_no_row():
+    assert moment(park(1, 63.0)).bottleneck == {"B00": -1}
+
+
+def test_without_cars_all_the_room_is_left():
+    talk = Talk(site_of(bay("A"), fuse_a=20.0))
+    talk.ready("A", plugged=False)
+    now = moment(talk)
+    assert now.current_a == {} and list(now.slack[0]) == [20.0, 20.0, 20.0, np.inf]
+
+
+def test_where_others_are_over_already_there_is_no_room_and_no_car_pays_for_it():
+    talk = Talk(site_of(bay("A"), bay("B"), fuse_a=20.0))
+    talk.ready("B")
+    assert talk.ledger("A") == 32.0
+    now = moment(talk)
+    assert now.current_a == {"B": 0.0} and list(now.slack[0, :3]) == [0.0] * 3
+
+
+def test_who_has_no_turn_gets_not_even_what_its_fallback_would_be():
+    """The wish for 6 A has no room beside a fallback of 4 A each; their sum is set aside."""
+    evses = tuple(bay(name) for name in "AB")
+    talk = Talk(site_of(*evses, fuse_a=11.0, offline=Offline(fallback_a=4.0)))
+    talk.ready("A", "B", fallback_a=4.0)
+    assert sorted(moment(talk).target_a.values()) == [0.0, 7.0]
+
+
+def test_a_fallback_counts_into_the_share_and_the_rest_is_shared():
+    evses = (bay("A"), bay("B", max_a=10.0))
+    talk = Talk(site_of(*evses, fuse_a=30.0, offline=Offline(fallback_a=4.0)))
+    talk.ready("A", "B", fallback_a=4.0)
+    assert moment(talk).target_a == {"A": 20.0, "B": 10.0}
+
+
+def test_tier_after_tier_takes_what_those_before_it_left():
+    evses = (bay("A"), bay("B", priority=2.0, max_a=16.0), bay("C", priority=3.0, max_a=10.0))
+    talk = Talk(site_of(*evses, fuse_a=40.0, policy=Policy(share=Share.PRIORITY)))
+    talk.ready("A", "B", "C")
+    assert moment(talk).target_a == {"A": 14.0, "B": 16.0, "C": 10.0}
+    talk.site = replace(talk.site, circuits=(fuse("main", 27.0),))
+    now = moment(talk)
+    assert now.target_a == {"A": 6.0, "B": 11.0, "C": 10.0}
+    assert now.bottleneck["C"] == -1 and now.bottleneck["B"] >= 0
+
+
+# ── With what the linear program said ─────────────────────────────────────────────────────
+
+
+def planning(hurry: str, fuse_a: float = 20.0, share: Share = Share.FAIR) -> Talk:
+    """Two cars; those in `hurry` have said that they need more than they can have."""
+    policy = Policy(share=share)
+    talk = Talk(site_of(bay("A", min_a=6.0), bay("B", max_a=16.0), fuse_a=fuse_a, policy=policy))
+    talk.ready("A", "B", plugged=False)
+    for name in "AB":
+        soon = {"energy_wh": 60_000.0, "departure": talk.now + timedelta(hours=2)}
+        talk.plugs(name, f"t-{name}", **(soon if name in hurry else {}))
+    return talk
+
+
+@pytest.mark.parametrize(
+    ("hurry", "planned_a", "target_a"),
+    [
+        ("", (14.0, 0.0), {"A": 10.0, "B": 10.0}),  # nobody in a hurry: fair
+        ("A", (14.0, 6.0), {"A": 14.0, "B": 6.0}),
+        ("A", (8.0, 12.0), {"A": 10.0, "B": 10.0}),  # a floor, no ceiling
+        ("AB", (6.0, 14.0), {"A": 6.0, "B": 14.0}),
+        ("AB", (2.0, 12.0), {"A": 8.0, "B": 12.0}),
+        ("B", (0.0, 40.0), {"A": 10.0, "B": 10.0}),  # 16 A at most, and A has its minimum
+        ("A", (14.0 + 1e-8, 6.0), {"A": 14.0, "B": 6.0}),
+        ("A", (15.0, 5.0), {"A": 10.0, "B": 10.0}),  # the rows have it no more: given up
+    ],
+)
+def test_who_is_in_a_hurry_has_at_least_what_was_planned(hurry, planned_a, target_a):
+    assert moment(planning(hurry), planned_a).target_a == pytest.approx(target_a, abs=1e-6)
+
+
+def test_what_is_planned_counts_up_to_what_the_car_can_take():
+    talk = planning("AB", fuse_a=22.0)
+    assert moment(talk, (6.0, 20.0)).target_a == {"A": 6.0, "B": 16.0}
+
+
+@pytest.mark.parametrize(
+    ("planned_a", "waits"),
+    [((0.0, 10.0), "A"), ((2.9, 10.0), "A"), ((3.0, 10.0), ""), ((0.0, 0.0), "AB")],
+)
+def test_a_car_that_is_planned_less_than_half_its_minimum_waits_for_its_price(planned_a, waits):
+    now = moment(planning("", share=Share.CHEAPEST), planned_a)
+    assert now.waits_for_price == set(waits)
+    assert {name for name, a in now.target_a.items() if a == 0.0} == set(waits)
+    if waits == "A":
+        assert now.target_a["B"] == 16.0
+    for share in (Share.FAIR, Share.PRIORITY):
+        assert moment(planning("", share=share), planned_a).waits_for_price == set()
+
+
+def test_without_a_plan_nobody_waits_for_a_price():
+    now = moment(planning("", share=Share.CHEAPEST))
+    assert now.waits_for_price == set() and now.target_a == {"A": 10.0, "B": 10.0}
+
+
+def test_a_car_whose_fallback_is_its_minimum_waits_where_nothing_above_it_is_planned():
+    policy = Policy(share=Share.CHEAPEST)
+    talk = Talk(site_of(bay("A"), fuse_a=40.0, policy=policy, offline=Offline(fallback_a=6.0)))
+    talk.ready("A", fallback_a=6.0)
+    assert moment(talk, (0.0,)).waits_for_price == {"A"}
+    assert moment(talk, (1e-6,)).waits_for_price == set()
+
+
+def test_a_charger_that_can_have_nothing_above_its_fallback_does_not_wait():
+    policy = Policy(share=Share.CHEAPEST)
+    talk = Talk(site_of(bay("A", max_a=6.0), policy=policy, offline=Offline(fallback_a=6.0)))
+    talk.ready("A", fallback_a=6.0)
+    now = moment(talk, (0.0,))
+    assert (now.waits_for_price, now.target_a) == (set(), {"A": 6.0})
+
+
+# ── One step at a time ────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("before_a", "ago_s", "room_a", "told_a", "waits_s"),
+    [
+        (10.0, 3.0, 20.0, 10.0, 9.0),  # raised 3 s ago
+        (10.0, 11.999, 20.0, 10.0, 0.001),
+        (10.0, 12.0, 20.0, 20.0, None),
+        (10.0, 3.0, 10.0, 10.0, None),  # it has what it may have
+        (10.0, 3.0, 9.9, 9.9, None),
+        (10.0, 3.0, 5.0, 0.0, None),
+        (10.0, 60.0, 10.9, 10.0, None),  # not worth a message
+        (10.0, 60.0, 11.0, 11.0, None),
+        (31.5, 60.0, 40.0, 32.0, None),  # but the last half ampere is
+        (0.0, 3.0, 20.0, 20.0, None),  # the first current comes at once
+        (0.5, 60.0, 6.0, 6.0, None),
+        (40.0, 3.0, 40.0, 32.0, None),  # above the hardware is the hardware
+    ],
+)
+def test_decreases_come_at_once_and_increases_apart_and_when_they_are_worth_it(
+    before_a, ago_s, room_a, told_a, waits_s
+):
+    talk = park(1, 63.0)
+    talk.holds("B00", before_a)
+    talk.after(ago_s)
+    talk.site = replace(talk.site, circuits=(fuse("main", room_a),))
+    now = moment(talk)
+    assert now.current_a == {"B00": told_a}
+    until = {} if waits_s is None else {"B00": talk.now + timedelta(seconds=waits_s)}
+    assert now.held_back == until
+
+
+def test_a_new_car_under_the_unanswered_limit_of_the_one_before_it_is_not_raised_at_once():
+    talk = park(1, 20.0)
+    talk.loses(talk.orders("B00", 10.0))
+    talk.unplugs("B00", "t-B00")
+    talk.after(60).plugs("B00", "t-2")
+    now = moment(talk.after(2))
+    assert now.current_a == {"B00": 10.0}
+    assert now.held_back == {"B00": talk.now + timedelta(seconds=10)}
 
 
 # ── Rounding ──────────────────────────────────────────────────────────────────────────────

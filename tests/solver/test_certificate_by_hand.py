@@ -17,8 +17,9 @@ INF = np.inf
 
 @pytest.fixture(autouse=True)
 def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is compiled is held against this one elsewhere."""
+    """What is compiled is held against this one elsewhere; nothing is compiled here."""
     monkeypatch.setattr(compiled, "judge", lambda: None)
+    monkeypatch.setattr(compiled, "prepare", lambda: None)
 
 
 def one_car(**changed: Any) -> Problem:
