@@ -393,6 +393,18 @@ def test_a_battery_is_neither_emptied_nor_filled_beyond_its_bounds(x, amount, wh
     assert found == pytest.approx(amount) and worst == where
 
 
+def test_a_site_whose_batteries_are_none_is_judged_like_one_without():
+    nobody = Storage(
+        participant=np.zeros(0, dtype=int),
+        discharge=np.zeros((0, 2)),
+        stored=np.zeros(0),
+        low=np.zeros((0, 2)),
+        high=np.zeros((0, 2)),
+    )
+    assert violation(one_car(storage=nobody), np.array([[6.0, 6.0]])) == (0.0, "nothing")
+    assert dual_bound(one_car(storage=nobody), FREE) == pytest.approx(20.0)
+
+
 def test_a_battery_may_give_what_a_car_may_not():
     assert violation(battery(stored=4.0), np.array([[-2.0, -2.0]])) == (0.0, "nothing")
     amount, where = violation(battery(stored=4.0), np.array([[-2.5, 0.0]]))
@@ -428,6 +440,7 @@ def test_a_site_without_circuits_rows_is_judged_by_its_cars():
         ({"value": [[-3.0, 1.0]]}, 30.0),
         ({"upper": [[0.0, 10.0]]}, 5.0 * 1.0),
         ({"upper": [[0.5, 10.0]]}, 5.25 * 3.0),
+        ({"upper": [[0.0, 10.0]], "value": [[3.0, 0.5]]}, 5.0 * 0.5),
         ({"upper": [[0.0, 0.0]]}, 0.0),
         ({"reward": Reward(width=np.array([[2.0]]), slope=np.array([[4.0]]))}, 10.0 * 7.0),
         ({"reward": Reward(width=np.zeros((1, 0)), slope=np.zeros((1, 0)))}, 30.0),
@@ -550,6 +563,16 @@ def test_the_compiled_judge_is_handed_all_there_is_and_its_verdict_is_named(
     for got, want in zip(heard, wanted, strict=True):
         assert np.shape(got) == np.shape(want) and np.array_equal(got, want)
     assert heard[12].flags.c_contiguous and heard[13].flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("objective", "bound"), [(np.nan, 10.0), (INF, 10.0), (-INF, 10.0), (8.0, np.nan)]
+)
+def test_a_verdict_that_is_no_number_is_worth_nothing(monkeypatch, objective, bound):
+    verdict = (objective, bound, 0.0, 0.0, 0, 0)
+    monkeypatch.setattr(compiled, "judge", lambda: lambda *given: verdict)
+    certificate = judged([1.0, 1.0])
+    assert (certificate.worst, certificate.infeasibility) == ("not a number", INF)
 
 
 def test_where_the_compiled_judge_finds_nothing_wrong_it_says_nothing(monkeypatch):
