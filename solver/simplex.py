@@ -22,9 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from solver.problem import Floats, Problem
-from solver.simplex_drive import Asked, Kept, drive
-from solver.simplex_layout import name_by_claim
+from solver.problem import Floats, Ints, Problem
+from solver.simplex_drive import Kept, drive
+from solver.simplex_layout import Asked
+from solver.simplex_name import name_by_claim
 
 # Pivots before a method that has not ended is given up, per cell and row that could be basic.
 # Ten times what was seen on any subject.
@@ -69,8 +70,6 @@ class KernelResult:
         Worth of one more ampere on the row during the step. [1/A]
     energy_dual : (n,) array, ≥ 0
         Worth of one more ampere hour a participant could take. [1/Ah]
-    objective, bound : float
-        The worth of x, and what no plan can exceed.
     iterations : int
         Pivots.
     converged : bool
@@ -82,8 +81,6 @@ class KernelResult:
     x: Floats
     row_dual: Floats
     energy_dual: Floats
-    objective: float
-    bound: float
     iterations: int
     converged: bool
     warm: Warm
@@ -129,8 +126,6 @@ def solve_kernel(
         x=x,
         row_dual=found.row_dual,
         energy_dual=found.energy_dual,
-        objective=found.objective,
-        bound=found.bound,
         iterations=pivots,
         converged=found.converged,
         warm=Warm(found.kept, problem),
@@ -162,38 +157,33 @@ def _shape(problem: Problem) -> tuple[int, ...]:
     return (*problem.capacity.shape, problem.n, slopes)
 
 
-def _ask(problem: Problem) -> tuple[Asked, Any]:
+def _ask(problem: Problem) -> tuple[Asked, Ints | None]:
     """The problem as plain arrays; and for each row the first that asks the same, if any."""
-    if problem.reward is None:
-        width = slope = np.empty((problem.n, 0))
-    else:
-        width, slope = problem.reward.width, problem.reward.slope
     twin = None
     if problem.rank is not None:
         name = problem.rank.view(np.uint64)
     else:
-        name, first = name_by_claim(
-            problem.circuit, problem.coupling, problem.upper, problem.energy, problem.value
-        )
-        if (first != np.arange(problem.n)).any():
-            twin = first
-    asked = Asked(
-        problem.step_h,
-        problem.parent,
-        problem.capacity,
-        problem.circuit,
-        problem.coupling,
-        problem.upper,
-        problem.energy,
-        problem.value,
-        width,
-        slope,
-        name,
-    )
-    return asked, twin
+        name, twin = name_by_claim(problem)
+    if problem.reward is None:
+        width = slope = np.empty((problem.n, 0))
+    else:
+        width, slope = problem.reward.width, problem.reward.slope
+    arrays = (
+        problem.step_h, problem.parent, problem.capacity, problem.circuit, problem.coupling,
+        problem.upper, problem.energy, problem.value, width, slope, name,
+    )  # fmt: skip
+    return Asked(*map(_frozen, arrays)), twin
 
 
-def _shared(x: Floats, twin: Any) -> Floats:
+def _frozen(array: Any) -> Any:
+    """Read-only: whether an array may be written to is part of numba's types."""
+    if array.flags.writeable:
+        array = array.view()
+        array.flags.writeable = False
+    return array
+
+
+def _shared(x: Floats, twin: Ints) -> Floats:
     """Those who ask exactly the same get the same: the mean of their plans, equally good."""
     total = np.zeros_like(x)
     np.add.at(total, twin, x)
@@ -205,19 +195,18 @@ def _shared(x: Floats, twin: Any) -> Floats:
 _NO_MATRIX = np.empty((0, 0))
 _NO_INTS = np.empty(0, np.int64)
 _NO_FLOATS = np.empty(0)
-_NO_WORDS = np.empty(0, np.uint64)
 _NOTHING = Kept(
-    _NO_INTS,
-    _NO_FLOATS,
-    _NO_WORDS,
-    _NO_INTS,
-    _NO_MATRIX,
-    _NO_INTS,
-    _NO_INTS,
-    _NO_FLOATS,
-    _NO_INTS,
-    _NO_FLOATS,
-    _NO_MATRIX,
-    _NO_MATRIX,
-    0,
+    key_step=_NO_INTS,
+    key_worth=_NO_FLOATS,
+    name=_frozen(np.empty(0, np.uint64)),
+    circuit=_frozen(_NO_INTS),
+    coupling=_frozen(_NO_MATRIX),
+    column_car=_NO_INTS,
+    column_step=_NO_INTS,
+    column_worth=_NO_FLOATS,
+    tight=_NO_INTS,
+    price=_NO_FLOATS,
+    inverse=_NO_MATRIX,
+    turned=_NO_MATRIX,
+    updates=0,
 )

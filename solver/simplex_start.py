@@ -8,273 +8,301 @@ from __future__ import annotations
 
 import numpy as np
 
+from solver.problem import Floats, Ints
 from solver.simplex_basis import (
     BASIC,
+    COLUMNS,
     LOWER,
+    UPDATES,
     UPPER,
+    WRONG,
     Basis,
     add_tight,
-    border,
     link,
     list_cell,
+    list_line,
+    put,
     rename,
+    unlink,
+)
+from solver.simplex_inverse import (
+    Inverse,
+    add_stretch,
+    border,
+    clear,
     row_of_slack,
     shrink,
     solve_column,
-    unlink,
 )
-from solver.simplex_kernel import correct, refill, stir
-from solver.simplex_layout import Floats, Ints, Net, compiled
+from solver.simplex_kernel import correct, fill_alone, stir, unstir
+from solver.simplex_layout import Net
+from solver.simplex_memory import compiled, loop
 
 # Smallest entry of W⁻¹ to take a column out by.
 SOUND_PIVOT = 1e-6
 
 
-@compiled
+@loop
 def start_cold(net: Net, b: Basis) -> None:
     """Everybody's own best plan at zero prices: dual feasible, loads be as they may."""
-    for e in range(len(net.at)):
-        refill(net, b, e)
+    for e in range(net.cars):
+        fill_alone(net, b, e)
+    bear(net, b)
+    for line in range(net.lines):
+        list_line(net, b, line)
 
 
 @compiled
-def factor(net: Net, b: Basis, inverse: Floats, turned: Floats, columns: Ints, tight: Ints) -> None:
+def factor(net: Net, b: Basis, w: Inverse, columns: Ints, tight: Ints) -> None:
     """Build W⁻¹ from the cells and rows it is said to have, column by column.
 
     Each column takes the row where it is largest of those still free. Columns that depend on
     the others are left out, rows nobody took are left slack: what stands is a basis.
     Keys must be set; every other status must be a bound.
     """
-    free = np.zeros(len(net.room), np.bool_)
-    for row in tight:
-        if net.room[row] < np.inf:
-            free[row] = True
-    b.spot[:] = -1
-    b.first[:] = -1
-    b.count[0] = 0
-    b.count[4] = 0
-    most = inverse.shape[0]
-    row, column, image = b.row, b.column, b.image
+    free = np.zeros(net.lines, np.bool_)
+    for line in tight:
+        free[line] = net.room[line] < np.inf
+    for line in range(net.lines):
+        b.spot[line] = -1
+    for e in range(net.cars):
+        b.first[e] = -1
+    b.count[COLUMNS] = 0
+    b.count[UPDATES] = 0
     for j in columns:
         if b.status[j] >= BASIC:
             continue
-        m = b.count[0]
-        if m == most:
-            break
-        column[:m] = 0.0
-        add_tight(net, b, j, 1.0, column)
-        add_tight(net, b, b.key[net.cell_ev[j]], -1.0, column)
-        solve_column(turned, m, column, image)
-        many = stir(net, b, image, j)
+        m = b.count[COLUMNS]
+        for p in range(m):
+            b.column[p] = 0.0
+        add_tight(net, b, j, 1.0, b.column)
+        add_tight(net, b, b.key[net.car[j]], -1.0, b.column)
+        solve_column(w, m, b.column, b.image)
+        many = stir(net, b, j)
         best, chosen = 1e-3, -1
         for a in range(many):
             item = b.touched[a]
-            if item < len(free) and free[item] and abs(b.swing[item]) > best:
+            if item < net.lines and free[item] and abs(b.swing[item]) > best:
                 best, chosen = abs(b.swing[item]), item
         pivot = b.swing[chosen] if chosen >= 0 else 0.0
-        for a in range(many):
-            b.swing[b.touched[a]] = 0.0
-            b.stirred[b.touched[a]] = False
+        unstir(b, many)
         if chosen < 0:
             continue
-        row_of_slack(net, b, inverse, chosen, row)
-        border(inverse, turned, m, image, row, pivot, b.some)
+        row_of_slack(net, b, w, chosen, b.row)
+        border(b, w, m, b.image, b.row, pivot)
         free[chosen] = False
         b.tight[m] = chosen
         b.spot[chosen] = m
-        b.count[0] = m + 1
+        b.count[COLUMNS] = m + 1
         link(net, b, m, j)
 
 
-@compiled
-def reprice(net: Net, b: Basis, inverse: Floats, worth: Floats) -> None:
-    """Prices and reduced worths of this basis, from `worth`, refined once."""
-    m = b.count[0]
-    price = np.zeros(m)
-    b.price[:] = 0.0
-    paid = np.zeros(len(net.width))
-    # The second round mends what rounding left; mostly there is nothing, and it costs nothing.
-    least = 1e-15 * _height(worth)
+@loop
+def solve_prices(net: Net, b: Basis, w: Inverse, worth: Floats) -> None:
+    """Prices of this basis from `worth`, refined once."""
+    m = b.count[COLUMNS]
+    for line in range(net.lines):
+        b.price[line] = 0.0
+    least = 1e-15 * height(net, worth)
+    clear(b.row, m)
     for _ in range(2):
+        unsettled = False
         for q in range(m):
             j = b.cell[q]
-            k = b.key[net.cell_ev[j]]
-            short = (worth[j] - paid[j]) - (worth[k] - paid[k])
+            k = b.key[net.car[j]]
+            paid = paid_by(net, b.price, j) - paid_by(net, b.price, k)
+            short = worth[j] - worth[k] - paid
             if abs(short) > least:
-                for p in range(m):
-                    price[p] += short * inverse[q, p]
+                add_stretch(b.row, m, short, w.rows, q * w.stride)
+                unsettled = True
+        if not unsettled:
+            return
         for p in range(m):
-            b.price[b.tight[p]] = price[p]
-        pay(net, b.price, paid)
-    for e in range(len(net.at)):
-        own = worth[b.key[e]] - paid[b.key[e]]
-        for a in range(net.own_start[e], net.own_start[e + 1]):
-            j = net.own[a]
-            b.d[j] = 0.0 if b.status[j] >= BASIC else worth[j] - paid[j] - own
+            b.price[b.tight[p]] = b.row[p]
 
 
-@compiled
-def pay(net: Net, price: Floats, paid: Floats) -> None:
-    """What each cell pays for the rows above it. [1/Ah]"""
-    above = np.zeros((net.circuits, net.rows))
-    steps = len(net.lift) // max(net.circuits, 1)
-    for t in range(steps):
-        base = t * net.circuits
-        for p in range(net.circuits):
-            for r in range(net.rows):
-                above[p, r] = price[(base + p) * net.rows + r]
-                if net.up[p] >= 0:
-                    above[p, r] += above[net.up[p], r]
-            for j in range(net.start[base + p], net.start[base + p + 1]):
-                e = net.cell_ev[j]
-                total = 0.0
-                for r in range(net.rows):
-                    total += net.alpha[e, r] * above[p, r]
-                paid[j] = total
+@loop
+def reprice(net: Net, b: Basis, w: Inverse, worth: Floats) -> None:
+    """Prices and reduced worths of this basis, from `worth`."""
+    solve_prices(net, b, w, worth)
+    rows, circuits = net.rows, net.circuits
+    for node in range(net.steps * circuits):
+        up = net.up[node % circuits]
+        above = (node - node % circuits + up) * rows
+        for r in range(rows):
+            b.cover[node * rows + r] = b.price[node * rows + r]
+            if up >= 0:
+                b.cover[node * rows + r] += b.cover[above + r]
+    for e in range(net.cars):
+        for j in range(net.begin[e], net.end[e]):
+            b.d[j] = worth[j]
+            if net.step[j] >= 0:
+                node = net.step[j] * circuits + net.at[e]
+                for r in range(rows):
+                    b.d[j] -= net.alpha[e * rows + r] * b.cover[node * rows + r]
+        own = b.d[b.key[e]]
+        for j in range(net.begin[e], net.end[e]):
+            b.d[j] = b.d[j] - own if b.status[j] < BASIC else 0.0
 
 
-@compiled
+@loop
+def paid_by(net: Net, price: Floats, j: int) -> float:
+    """What a cell pays for the rows above it. [1/Ah]"""
+    if net.step[j] < 0:
+        return 0.0
+    e = net.car[j]
+    base = net.step[j] * net.circuits
+    total = 0.0
+    p = net.lift[base + net.at[e]]
+    while p >= 0:
+        for r in range(net.rows):
+            total += net.alpha[e * net.rows + r] * price[(base + p) * net.rows + r]
+        p = net.up[p]
+        if p >= 0:
+            p = net.lift[base + p]
+    return total
+
+
+@loop
 def choose_bounds(net: Net, b: Basis) -> int:
     """Every nonbasic cell to the bound its reduced worth asks for; returns how many moved."""
-    least = 1e-14 * _height(net.decided)
+    least = 1e-14 * height(net, net.decided)
     moved = 0
-    for j in range(len(net.width)):
+    for j in range(net.cells):
         if b.status[j] == LOWER and b.d[j] > least:
-            b.status[j] = UPPER
+            put(net, b, j, UPPER)
             moved += 1
         elif b.status[j] == UPPER and b.d[j] < -least:
-            b.status[j] = LOWER
+            put(net, b, j, LOWER)
             moved += 1
     return moved
 
 
-@compiled
-def revalue(net: Net, b: Basis, turned: Floats) -> None:
+@loop
+def revalue(net: Net, b: Basis, w: Inverse) -> None:
     """Values and loads of this basis from its bounds; lists afresh what is infeasible."""
-    rows, cells, m = len(net.room), len(net.width), b.count[0]
-    b.count[1] = 0
-    b.listed[:] = False
-    for j in range(cells):
-        if b.status[j] == LOWER:
-            b.x[j] = 0.0
-        elif b.status[j] == UPPER:
-            b.x[j] = net.width[j]
-    for e in range(len(net.at)):
+    b.count[WRONG] = 0
+    for item in range(net.lines + net.cells):
+        b.listed[item] = 0
+    for e in range(net.cars):
         left = net.energy[e]
         key = b.key[e]
-        for a in range(net.own_start[e], net.own_start[e + 1]):
-            if net.own[a] != key:
-                left -= b.x[net.own[a]]
+        for j in range(net.begin[e], net.end[e]):
+            if b.status[j] == LOWER:
+                b.x[j] = 0.0
+            elif b.status[j] == UPPER:
+                b.x[j] = net.width[j]
+            left -= b.x[j] if j != key else 0.0
         b.x[key] = left
-    excess, image = b.column, b.image
+    bear(net, b)
     for _ in range(2):
-        bear(net, b)
-        for p in range(m):
+        for p in range(b.count[COLUMNS]):
             over = b.load[b.tight[p]] - net.room[b.tight[p]]
-            excess[p] = over if abs(over) > 1e-4 * b.tol else 0.0
-        correct(net, b, turned, excess, image)
-    for j in range(cells):
+            b.column[p] = over if abs(over) > 1e-4 * b.tol else 0.0
+        correct(net, b, w)
+    for j in range(net.cells):
         if b.status[j] >= BASIC:
             list_cell(net, b, j)
-    for row in range(rows):
-        if b.load[row] > net.room[row] + b.tol and b.spot[row] < 0 and not b.listed[row]:
-            b.listed[row] = True
-            b.wrong[b.count[1]] = row
-            b.count[1] += 1
+    for line in range(net.lines):
+        list_line(net, b, line)
 
 
-@compiled
+@loop
 def bear(net: Net, b: Basis) -> None:
     """All loads from the cells."""
-    b.load[:] = 0.0
-    steps = len(net.lift) // max(net.circuits, 1)
-    for t in range(steps):
-        base = t * net.circuits
+    rows = net.rows
+    for line in range(net.lines):
+        b.load[line] = 0.0
+    for t in range(net.steps):
         for p in range(net.circuits - 1, -1, -1):
-            for j in range(net.start[base + p], net.start[base + p + 1]):
-                for r in range(net.rows):
-                    b.load[(base + p) * net.rows + r] += net.alpha[net.cell_ev[j], r] * b.x[j]
+            node = t * net.circuits + p
+            for a in range(net.start[node], net.start[node + 1]):
+                x = b.x[net.line_cell[a]]
+                if x != 0.0:
+                    for r in range(rows):
+                        b.load[node * rows + r] += net.alpha[net.line_car[a] * rows + r] * x
             if net.up[p] >= 0:
-                for r in range(net.rows):
-                    b.load[(base + net.up[p]) * net.rows + r] += b.load[(base + p) * net.rows + r]
+                above = (t * net.circuits + net.up[p]) * rows
+                for r in range(rows):
+                    b.load[above + r] += b.load[node * rows + r]
 
 
-@compiled
-def drop_column(net: Net, b: Basis, inverse: Floats, turned: Floats, q: int) -> None:
+@loop
+def drop_column(net: Net, b: Basis, w: Inverse, q: int) -> None:
     """Let a column go, with the row whose price falls to zero first: no price becomes negative.
 
     Columns may leave freely: a cell has two bounds, and one of them suits any reduced worth.
     """
-    m = b.count[0]
+    m = b.count[COLUMNS]
     best, chosen = np.inf, -1
     for p in range(m):
-        if abs(inverse[q, p]) > SOUND_PIVOT:
-            step = abs(b.price[b.tight[p]] / inverse[q, p])
+        entry = w.rows[q * w.stride + p]
+        if abs(entry) > SOUND_PIVOT:
+            step = abs(b.price[b.tight[p]] / entry)
             if step < best:
                 best, chosen = step, p
     if chosen < 0:
         chosen = 0
         for p in range(m):
-            if abs(inverse[q, p]) > abs(inverse[q, chosen]):
+            if abs(w.rows[q * w.stride + p]) > abs(w.rows[q * w.stride + chosen]):
                 chosen = p
-    _drop(net, b, inverse, turned, q, chosen)
+    _drop(net, b, w, q, chosen)
 
 
-@compiled
-def drop_row(net: Net, b: Basis, inverse: Floats, turned: Floats, p: int) -> None:
+@loop
+def drop_row(net: Net, b: Basis, w: Inverse, p: int) -> None:
     """Let a row go, with the column that depends on it most."""
     q = 0
-    for s in range(b.count[0]):
-        if abs(turned[p, s]) > abs(turned[p, q]):
+    for s in range(b.count[COLUMNS]):
+        if abs(w.columns[p * w.stride + s]) > abs(w.columns[p * w.stride + q]):
             q = s
-    _drop(net, b, inverse, turned, q, p)
+    _drop(net, b, w, q, p)
 
 
-@compiled
-def drop_negative(net: Net, b: Basis, inverse: Floats, turned: Floats, worth: Floats) -> int:
+@loop
+def drop_negative(net: Net, b: Basis, w: Inverse, worth: Floats) -> int:
     """Make every price ≥ 0 by letting rows go, each with a column; returns how many went."""
-    least = 1e-9 * _height(worth)
+    least = 1e-9 * height(net, worth)
     dropped = 0
-    while b.count[0] > 0:
-        m = b.count[0]
+    while b.count[COLUMNS] > 0:
         worst, p = -least, -1
-        for s in range(m):
+        for s in range(b.count[COLUMNS]):
             if b.price[b.tight[s]] < worst:
                 worst, p = b.price[b.tight[s]], s
         if p < 0:
             break
-        drop_row(net, b, inverse, turned, p)
+        drop_row(net, b, w, p)
         dropped += 1
-    for p in range(b.count[0]):
+    for p in range(b.count[COLUMNS]):
         b.price[b.tight[p]] = max(0.0, b.price[b.tight[p]])
     return dropped
 
 
-@compiled
-def _drop(net: Net, b: Basis, inverse: Floats, turned: Floats, q: int, p: int) -> None:
+@loop
+def _drop(net: Net, b: Basis, w: Inverse, q: int, p: int) -> None:
     """Column q and row p leave W; the prices follow."""
-    m = b.count[0]
-    row, column = b.row, b.column
+    m = b.count[COLUMNS]
     for s in range(m):
-        row[s] = inverse[q, s]
-        column[s] = turned[p, s]
-    step = b.price[b.tight[p]] / row[p]
+        b.row[s] = w.rows[q * w.stride + s]
+        b.column[s] = w.columns[p * w.stride + s]
+    step = b.price[b.tight[p]] / b.row[p]
     for s in range(m):
-        b.price[b.tight[s]] -= step * row[s]
+        b.price[b.tight[s]] -= step * b.row[s]
     b.price[b.tight[p]] = 0.0
     b.spot[b.tight[p]] = -1
     j = b.cell[q]
     unlink(net, b, q)
     b.where[j] = -1
-    b.status[j] = LOWER
-    shrink(b, inverse, turned, q, p, column, row)
+    put(net, b, j, LOWER)
+    shrink(b, w, q, p, b.column, b.row)
     if q != m - 1:
         rename(net, b, m - 1, q)
 
 
-@compiled
-def _height(worth: Floats) -> float:
+@loop
+def height(net: Net, worth: Floats) -> float:
+    """The largest worth of a cell, without its sign."""
     top = 0.0
-    for w in worth:
-        top = max(top, abs(w))
+    for j in range(net.cells):
+        top = max(top, abs(worth[j]))
     return top
