@@ -18,75 +18,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from solver.check import Check, Optional, ProblemError
+from solver.features import Floats, Ints, Peak, Reward, Storage, utility
 
-
-class ProblemError(ValueError):
-    """The arrays do not describe a problem. `complaints` says everything that is wrong."""
-
-    def __init__(self, complaints: list[str]) -> None:
-        self.complaints = tuple(complaints)
-        super().__init__("; ".join(complaints))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Reward:
-    """Concave worth of a participant's total charge: U_i climbs slope by slope.
-
-    The first `width[i, 0]` ampere hours are worth `slope[i, 0]` each, the next
-    `width[i, 1]` are worth `slope[i, 1]`, and so on; beyond the last width more is worth
-    nothing. Below zero (storage that gives) the first slope continues.
-
-    Parameters
-    ----------
-    width : (n, S) array, ≥ 0
-        Length of each segment; inf is allowed. [Ah]
-    slope : (n, S) array, ≥ 0, falling along each row
-        Worth per ampere hour within the segment. [1/Ah]
-    """
-
-    width: Floats
-    slope: Floats
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Peak:
-    """A price on the highest value one row of one circuit reaches above a level.
-
-    Costs `price · max(0, max_t load − level)`.
-    """
-
-    price: float  # ≥ 0, per A (or W, in the unit of the row)
-    level: float  # ≥ 0, what is paid for already
-    row: int
-    circuit: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Storage:
-    """Participants that may also give: batteries, vehicle to grid.
-
-    Parameters
-    ----------
-    participant : (s,) int array
-        Which participants these are, each once.
-    discharge : (s, T) array, ≥ 0
-        The most each may give: x ≥ −discharge. [A]
-    stored : (s,) array
-        What each holds now. [Ah]
-    low, high : (s, T) arrays, low ≤ stored ≤ high
-        Bounds of what it holds at the end of each step. As `stored` lies between them at
-        every step, doing nothing is always allowed; needs belong in `Reward`. [Ah]
-    """
-
-    participant: Ints
-    discharge: Floats
-    stored: Floats
-    low: Floats
-    high: Floats
+__all__ = ["Floats", "Ints", "Peak", "Problem", "ProblemError", "Reward", "Storage", "utility"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -144,7 +81,7 @@ class Problem:
     notes: tuple[str, ...] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
-        check = _Check()
+        check = Check()
         step_h = check.floats("step_h", self.step_h, 1)
         parent = check.ints("parent", self.parent)
         capacity = check.floats("capacity", self.capacity, 3)
@@ -153,7 +90,7 @@ class Problem:
         energy = check.floats("energy", self.energy, 1)
         value = check.floats("value", self.value, 2)
         coupling = check.floats("coupling", self.coupling, 2)
-        optional = _Optional(self, check)
+        optional = Optional(check, self.min_now, self.rank, self.reward, self.peak, self.storage)
         check.raise_if_any()
 
         n, steps, circuits, rows = len(circuit), len(step_h), len(parent), coupling.shape[1]
@@ -298,171 +235,3 @@ class Problem:
             load = self.load(x)[self.peak.circuit, self.peak.row]
             total -= self.peak.price * max(0.0, float(load.max()) - self.peak.level)
         return total
-
-
-def utility(reward: Reward, charge: Floats) -> Floats:
-    """U_i at several totals each: (n, m) → (n, m). [Ah]"""
-    total = np.zeros_like(charge)
-    left = charge
-    for s in range(reward.width.shape[1]):
-        taken = np.clip(left, -np.inf if s == 0 else 0.0, reward.width[:, s, None])
-        total += taken * reward.slope[:, s, None]
-        left = left - taken
-    return total
-
-
-class _Check:
-    """Collects complaints; what is asked first is answered first."""
-
-    def __init__(self) -> None:
-        self.complaints: list[str] = []
-
-    def raise_if_any(self) -> None:
-        if self.complaints:
-            raise ProblemError(self.complaints)
-
-    def floats(self, name: str, given: ArrayLike, ndim: int) -> Floats:
-        try:
-            array = np.array(given, dtype=np.float64, order="C")
-        except (TypeError, ValueError) as error:
-            self.complaints.append(f"{name}: not an array of numbers ({error})")
-            return np.empty((0,) * ndim)
-        if array.ndim != ndim:
-            self.complaints.append(f"{name}: {ndim} dimension(s) needed, it has {array.ndim}")
-            return np.empty((0,) * ndim)
-        if np.isnan(array).any():
-            self.all(name, array, ~np.isnan(array), "is not a number")
-        return array
-
-    def ints(self, name: str, given: ArrayLike) -> Ints:
-        array = self.floats(name, given, 1)
-        whole = np.isfinite(array) & (array == np.round(array))
-        self.all(name, array, whole | np.isnan(array), "must be a whole number")
-        return np.where(whole, array, 0).astype(np.int64)
-
-    def shape(self, name: str, array: NDArray[Any], wanted: tuple[int, ...]) -> None:
-        if array.shape != wanted:
-            self.complaints.append(f"{name}: shape {wanted} needed, it has {array.shape}")
-
-    def all(self, name: str, array: NDArray[Any], good: NDArray[np.bool_], rule: str) -> None:
-        if good.all():
-            return
-        bad = np.argwhere(~good)
-        first = tuple(int(i) for i in bad[0])
-        where = ", ".join(map(str, first))
-        more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-        self.complaints.append(f"{name}[{where}] = {array[first]:g}: {rule}{more}")
-
-
-class _Optional:
-    """The fields a problem may do without, checked like the others."""
-
-    def __init__(self, problem: Problem, check: _Check) -> None:
-        self.check = check
-        self.peak = problem.peak
-        self.fields: dict[str, Any] = {}
-        if problem.min_now is not None:
-            self.fields["min_now"] = check.floats("min_now", problem.min_now, 1)
-        if problem.rank is not None:
-            self.fields["rank"] = check.ints("rank", problem.rank)
-        if problem.reward is not None:
-            self.fields["reward"] = Reward(
-                width=check.floats("reward.width", problem.reward.width, 2),
-                slope=check.floats("reward.slope", problem.reward.slope, 2),
-            )
-        if problem.storage is not None:
-            given = problem.storage
-            self.fields["storage"] = Storage(
-                participant=check.ints("storage.participant", given.participant),
-                discharge=check.floats("storage.discharge", given.discharge, 2),
-                stored=check.floats("storage.stored", given.stored, 1),
-                low=check.floats("storage.low", given.low, 2),
-                high=check.floats("storage.high", given.high, 2),
-            )
-
-    def check_shapes(self, n: int, steps: int) -> None:
-        for name in ("min_now", "rank"):
-            if name in self.fields:
-                self.check.shape(name, self.fields[name], (n,))
-        if "reward" in self.fields:
-            reward: Reward = self.fields["reward"]
-            wanted = (n, reward.width.shape[1])
-            self.check.shape("reward.width", reward.width, wanted)
-            self.check.shape("reward.slope", reward.slope, wanted)
-        if "storage" in self.fields:
-            storage: Storage = self.fields["storage"]
-            many = len(storage.participant)
-            self.check.shape("storage.stored", storage.stored, (many,))
-            for name in ("discharge", "low", "high"):
-                self.check.shape(f"storage.{name}", getattr(storage, name), (many, steps))
-        self.n = n
-        self.steps = steps
-
-    def check_values(self, circuits: int, rows: int) -> None:
-        check = self.check
-        if "min_now" in self.fields:
-            least = self.fields["min_now"]
-            check.all("min_now", least, (least >= 0) & np.isfinite(least), "must be finite and ≥ 0")
-        if "rank" in self.fields:
-            rank = self.fields["rank"]
-            first = np.zeros(len(rank), dtype=bool)
-            first[np.unique(rank, return_index=True)[1]] = True
-            check.all("rank", rank, first, "stands there twice")
-        if "reward" in self.fields:
-            self._check_reward(self.fields["reward"])
-        if "storage" in self.fields:
-            self._check_storage(self.fields["storage"])
-        if self.peak is not None:
-            self._check_peak(self.peak, circuits, rows)
-        for given in self.fields.values():
-            for array in _arrays(given):
-                array.flags.writeable = False
-
-    def _check_reward(self, reward: Reward) -> None:
-        check = self.check
-        width, slope = reward.width, reward.slope
-        check.all("reward.width", width, width >= 0, "must be ≥ 0")
-        check.all(
-            "reward.slope", slope, (slope >= 0) & np.isfinite(slope), "must be finite and ≥ 0"
-        )
-        falling = np.ones(slope.shape, dtype=bool)
-        falling[:, 1:] = slope[:, 1:] <= slope[:, :-1]
-        check.all("reward.slope", slope, falling, "must not exceed the slope before it")
-
-    def _check_storage(self, storage: Storage) -> None:
-        check = self.check
-        who = storage.participant
-        inside = (who >= 0) & (who < self.n)
-        check.all("storage.participant", who, inside, f"must be 0 … {self.n - 1}")
-        first = np.zeros(len(who), dtype=bool)
-        first[np.unique(who, return_index=True)[1]] = True
-        check.all("storage.participant", who, first, "stands there twice")
-        give = storage.discharge
-        check.all(
-            "storage.discharge", give, (give >= 0) & np.isfinite(give), "must be finite and ≥ 0"
-        )
-        check.all("storage.stored", storage.stored, np.isfinite(storage.stored), "must be finite")
-        held = storage.stored[:, None]
-        check.all("storage.low", storage.low, storage.low <= held, "must not exceed what is stored")
-        check.all(
-            "storage.high", storage.high, storage.high >= held, "must not be below what is stored"
-        )
-
-    def _check_peak(self, peak: Peak, circuits: int, rows: int) -> None:
-        complaints = self.check.complaints
-        for name, given in (("price", peak.price), ("level", peak.level)):
-            if not (np.isfinite(given) and given >= 0):
-                complaints.append(f"peak.{name} = {given:g}: must be finite and ≥ 0")
-        for name, given, many in (("circuit", peak.circuit, circuits), ("row", peak.row, rows)):
-            if not 0 <= given < many:
-                complaints.append(f"peak.{name} = {given}: must be 0 … {many - 1}")
-
-
-def _arrays(given: object) -> list[NDArray[Any]]:
-    if isinstance(given, np.ndarray):
-        return [given]
-    if isinstance(given, Reward):
-        return [given.width, given.slope]
-    if isinstance(given, Storage):
-        return [given.participant, given.discharge, given.stored, given.low, given.high]
-    return []
