@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from loadmgr.core.assemble import Question
+from loadmgr.core.doubt import is_mixed_up
 from loadmgr.core.envelope import POWER
 from loadmgr.core.state import EvseState, State
 from loadmgr.model import CircuitId, Evse, Site
@@ -13,10 +15,20 @@ STUBBORN = 2  # orders in a row that failed
 
 
 def alarms(
-    site: Site, state: State, question: Question, lost_meters: Sequence[CircuitId]
+    site: Site,
+    state: State,
+    now: datetime,
+    question: Question,
+    lost_meters: Sequence[CircuitId],
 ) -> tuple[str, ...]:
     """Meters that are silent, chargers that are not in hand, and fuses that pausing cannot save."""
     found = [f"The meter of {site.circuit[circuit].label} is silent." for circuit in lost_meters]
+    for meter in site.meters:
+        if is_mixed_up(state.meters[meter.id], now):
+            label = site.circuit[meter.circuit].label
+            found.append(
+                f"The meter of {label} has exchanged its phases: the highest counts on all of them."
+            )
     for evse in site.evses:
         found.extend(_charger(evse, state.evses[evse.id]))
     found.extend(_overdrawn(site, question))

@@ -46,9 +46,10 @@ def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
         return known if back else replace(known, good_in_a_row=0)
     known = doubt.judged(site, state, event)
     least, most = _cars(site, state, meter, event.at)
-    lowest, top = subtract(event.current_a, most), subtract(event.current_a, least)
-    overloaded = tuple(event.current_a[p] > circuit.usable_a[p] for p in PHASES)
-    before = known.building_a if known.at is not None else top
+    shown_a = doubt.shown(known, event)
+    lowest, top = subtract(shown_a, most), subtract(shown_a, least)
+    overloaded = tuple(shown_a[p] > circuit.usable_a[p] for p in PHASES)
+    before = known.building_a if known.at is not None else lowest
     estimate = [
         # No benefit of the doubt for a phase that is over its limit right now.
         max(0.0, top[p] if overloaded[p] else min(max(before[p], lowest[p]), top[p]))
@@ -81,10 +82,8 @@ def _cars(site: Site, state: State, meter: Meter, now: datetime) -> tuple[PerPha
     """The least and the most that the cars below this meter can be drawing. [A]"""
     least, most = NOTHING, NOTHING
     for evse in site.below[meter.circuit]:
-        belief = state.evses[evse.id]
-        if belief.readings or belief.raised_at is not None:
-            low, high = _car(site, evse, belief, now)
-            least, most = add(least, low), add(most, high)
+        low, high = _car(site, evse, state.evses[evse.id], now)
+        least, most = add(least, low), add(most, high)
     return least, most
 
 
@@ -102,8 +101,11 @@ def _car(site: Site, evse: Evse, belief: EvseState, now: datetime) -> tuple[PerP
     Where nobody knows which phases those are, its current counts on all of them here as in the
     ledger: what is too little for the building on a phase without it is in its own entry.
     """
-    low, high = NOTHING, NOTHING
     fresh = [r for r in belief.readings if now - r.at <= FRESH]
+    if not fresh:  # a car that is not heard of may be drawing all that it may, or nothing
+        worst_a = worst_current(evse, belief, now)
+        return NOTHING, evse.worst_a(worst_a) if worst_a > 0 else NOTHING
+    low, high = NOTHING, NOTHING
     for place, reading in enumerate(fresh):
         seen = site_current(evse, reading)
         if seen is None:

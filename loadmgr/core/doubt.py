@@ -1,9 +1,10 @@
 """A circuit's meter held against what its cars say, and against itself.
 
 A meter with reversed clamps, a wrong ratio or exchanged conductors tells numbers that could be
-true. It gives itself away in the moment in which its phases change places; and where nothing
-generates, by showing less than the cars below it draw, by readings taken since it does. From then
-on it is not believed for a while; its circuit counts at the declared worst case.
+true. Where nothing generates it gives itself away by showing less than the cars below it draw, by
+readings taken since it does: from then on it is not believed for a while, and its circuit counts at
+the declared worst case. Phases that change places show it in that moment: its numbers
+are true, but nobody knows where, and the highest counts on all of them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from loadmgr.core.conduct import site_current
 from loadmgr.core.state import EvseState, MeterState, State
 from loadmgr.events import CircuitMeasured
 from loadmgr.model import Evse, Meter, Site
-from loadmgr.units import NOTHING, PHASES, PerPhase, add, lower
+from loadmgr.units import NOTHING, PHASES, PerPhase, add, lower, on_each
 
 DOUBTED_FOR = timedelta(minutes=30)
 FRESH = timedelta(seconds=15)
@@ -30,18 +31,28 @@ def judged(site: Site, state: State, event: CircuitMeasured) -> MeterState:
     """What was known of the meter, with what this sample says of its honesty."""
     known = state.meters[event.meter]
     meter = site.meter[event.meter]
-    since = None
-    if _contradicted(site, state, meter, event, None):
-        since = known.contradicted_since or event.at
-    proven = known.contradicted_since is not None and _contradicted(
-        site, state, meter, event, known.contradicted_since
-    )
-    until = known.doubted_until
-    if proven or (known.at is not None and exchanged(known.current_a, event.current_a)):
-        until = event.at + DOUBTED_FOR
-    if (since, until) == (known.contradicted_since, known.doubted_until):
+    if known.at is not None and exchanged(known.current_a, event.current_a):
+        known = replace(known, mixed_up_until=event.at + DOUBTED_FOR)
+    shown_a = shown(known, event)
+    since = known.contradicted_since
+    if not _contradicted(site, state, meter, shown_a, event.at, None):
+        return known if since is None else replace(known, contradicted_since=None)
+    if since is None:
+        return replace(known, contradicted_since=event.at)
+    if not _contradicted(site, state, meter, shown_a, event.at, since):
         return known
-    return replace(known, contradicted_since=since, doubted_until=until)
+    return replace(known, doubted_until=event.at + DOUBTED_FOR)
+
+
+def shown(known: MeterState, event: CircuitMeasured) -> PerPhase:
+    """The current to be counted with on each phase. [A]"""
+    if is_mixed_up(known, event.at):
+        return on_each(max(event.current_a), PHASES)
+    return event.current_a
+
+
+def is_mixed_up(known: MeterState, now: datetime) -> bool:
+    return known.mixed_up_until is not None and now < known.mixed_up_until
 
 
 def backwards(meter: Meter, event: CircuitMeasured) -> bool:
@@ -60,7 +71,12 @@ def exchanged(before_a: PerPhase, now_a: PerPhase) -> bool:
 
 
 def _contradicted(
-    site: Site, state: State, meter: Meter, event: CircuitMeasured, since: datetime | None
+    site: Site,
+    state: State,
+    meter: Meter,
+    shown_a: PerPhase,
+    now: datetime,
+    since: datetime | None,
 ) -> bool:
     """The cars below draw more than the meter shows, by readings taken after `since`. [A]"""
     if meter.feeds_in:
@@ -69,8 +85,8 @@ def _contradicted(
     for evse in site.below[meter.circuit]:
         belief = state.evses[evse.id]
         if belief.readings and belief.quarantine is None:
-            least = add(least, _least(evse, belief, event.at, since))
-    return any(event.current_a[p] < least[p] * (1 - LESS) - LESS_A for p in PHASES)
+            least = add(least, _least(evse, belief, now, since))
+    return any(shown_a[p] < least[p] * (1 - LESS) - LESS_A for p in PHASES)
 
 
 def _least(evse: Evse, belief: EvseState, now: datetime, since: datetime | None) -> PerPhase:

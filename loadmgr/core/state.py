@@ -116,6 +116,7 @@ class MeterState:
     calm_peaks: tuple[tuple[datetime, PerPhase], ...] = ()  # of the last quarter of an hour
     contradicted_since: datetime | None = None  # it shows less than its cars draw
     doubted_until: datetime | None = None  # what it says is not believed
+    mixed_up_until: datetime | None = None  # nor on which phase it says it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
