@@ -79,9 +79,9 @@ def test_a_limit_that_leaves_is_written_down_with_all_that_it_says():
 
 
 def test_what_has_ended_is_cleared_away_when_the_next_limit_leaves_and_nothing_else():
-    over, open_ = fading(20.0, in_s=0.0), fading(16.0, in_s=0.001)
+    over, faint, open_ = fading(20.0, 0.0), fading(0.5, 0.0), fading(16.0, 0.001)
     ended, runs = grant(12.0, 1, age_s=330.0), grant(10.0, 2, age_s=329.0)
-    belief = EvseState(connection=1, unknown=(ended, runs), fading=(over, open_))
+    belief = EvseState(connection=1, unknown=(ended, runs), fading=(over, faint, open_))
     belief = orders.sent(belief, limit(8.0), NOON)
     assert [g.current_a for g in belief.unknown] == [10.0, 8.0]
     assert belief.fading == (open_,)
@@ -208,6 +208,12 @@ def test_only_what_was_higher_fades(current_a, fades):
     talk.holds("A", 10.0)
     talk.after(1).holds("A", current_a)
     assert [f.current_a for f in talk.of("A").fading] == fades
+
+
+def test_where_nothing_stood_before_nothing_fades():
+    talk = proved()
+    talk.holds("A", 0.0)
+    assert talk.of("A").fading == ()
 
 
 def test_a_limit_that_had_ended_by_itself_does_not_fade():

@@ -38,6 +38,10 @@ def one_car(**changed: Any) -> Problem:
     return Problem(**given)
 
 
+def rewarding(width: tuple[float, ...], slope: tuple[float, ...]) -> Reward:
+    return Reward(width=np.array([width]), slope=np.array([slope]))
+
+
 def prices(*each: float) -> np.ndarray:
     return np.array(each).reshape(1, 1, -1)
 
@@ -127,12 +131,24 @@ def test_a_car_pays_on_each_row_what_it_puts_there():
         ({"value": [[0.0, 0.0]], "upper": [[2.0, 0.0]]}, 5.0),
         ({"value": [[1.0, 1.0]], "upper": [[20.0, 0.0]]}, 24.0),  # beyond its end: 1 each
         ({"value": [[-6.0, -7.0]]}, 0.0),
+        ({"value": [[-2.0, -2.0]], "reward": rewarding((0.5,), (5.0,))}, 1.5),
         ({"value": [[-0.5, -3.0]], "upper": [[2.0, 20.0]]}, 4.5 + 2.0),
     ],
 )
 def test_a_reward_ends_where_the_next_ampere_hour_costs_more(changed, most):
-    reward = Reward(width=np.array([[2.0, 4.0]]), slope=np.array([[5.0, 1.0]]))
-    assert dual_bound(one_car(reward=reward, **changed), FREE) == pytest.approx(most)
+    """5 each for the first 2 Ah, 1 each for the next 4."""
+    given = {"reward": rewarding((2.0, 4.0), (5.0, 1.0)), **changed}
+    assert dual_bound(one_car(**given), FREE) == pytest.approx(most)
+
+
+@pytest.mark.parametrize(("value", "most"), [(-2.0, 11.0 - 6.0), (-0.5, 14.0 - 3.0), (-6.0, -7.0)])
+def test_what_must_be_taken_has_its_part_of_the_reward(value, most):
+    """3 Ah in any case; the last of the reward is at 6 Ah."""
+    reward = rewarding((2.0, 4.0), (5.0, 1.0))
+    free = one_car(value=[[value, value]], min_now=[6.0], reward=reward)
+    assert dual_bound(free.switched(np.array([True]), np.array([False])), FREE) == pytest.approx(
+        most
+    )
 
 
 def test_who_was_switched_on_takes_its_minimum_even_at_a_loss():
@@ -140,6 +156,8 @@ def test_who_was_switched_on_takes_its_minimum_even_at_a_loss():
     problem = one_car(value=[[-3.0, 1.0]], min_now=[6.0])
     assert dual_bound(problem.switched(on, off), FREE) == pytest.approx(5.0 - 9.0)
     assert dual_bound(problem.switched(off, on), FREE) == pytest.approx(5.0)
+    willing = one_car(min_now=[6.0]).switched(on, off)
+    assert dual_bound(willing, FREE) == pytest.approx(20.0), "the minimum is part of the whole"
     bounded = one_car(value=[[-3.0, 1.0]], min_now=[6.0], energy=[4.0]).switched(on, off)
     assert dual_bound(bounded, FREE) == pytest.approx(1.0 - 9.0), "3 Ah of its 4 are gone"
 
@@ -156,6 +174,7 @@ def test_who_was_switched_on_takes_its_minimum_even_at_a_loss():
         # Above the fuse no peak can be reached, and nothing is saved by it.
         (8.0, 2.0, (1.5, 0.0), 6.0 * 1.5 + 5.0),
         (6.0, 2.0, (1.5, 0.0), 6.0 * 1.5 + 5.0),
+        (5.5, 2.0, (1.5, 0.0), 5.5 * 1.5 + 5.0),
         (2.0, 0.0, (1.5, 0.0), 6.0 * 1.5 + 5.0),
     ],
 )
@@ -325,6 +344,7 @@ def test_at_the_best_prices_the_bound_is_the_optimum_and_at_others_no_less(kind,
         # Beside a row of 0 A, and a car that may have nothing: a thousandth of the largest.
         ([0.001, 0.0], {"capacity": [[[0.0, 6.0]]]}, 0.1, "row[0, 0, 0]"),
         ([0.0, 0.001], {"energy": [0.0]}, 0.0005 / 0.01, "energy[0]"),
+        ([0.0, 0.001], {"energy": [0.0], "step_h": [1.0, 1.0]}, 0.001 / 0.02, "energy[0]"),
         ([3.0, 0.0], {"min_now": [6.0]}, 0.5, "min_now[0]"),
         ([1.5, 0.0], {"min_now": [6.0]}, 0.25, "min_now[0]"),
         ([4.5, 0.0], {"min_now": [6.0]}, 0.25, "min_now[0]"),
@@ -363,6 +383,7 @@ def test_a_row_of_0_a_is_measured_by_the_heaviest_car_whatever_its_sign():
 def test_a_row_that_nobody_touches_is_never_overloaded():
     problem = one_car(coupling=[[1.0, 0.0]], capacity=[[[9.0, 9.0], [0.0, 0.0]]])
     assert violation(problem, np.array([[5.0, 5.0]])) == (0.0, "nothing")
+    assert violation(problem, np.array([[0.0, 13.5]])) == (0.5, "row[0, 0, 1]")
 
 
 def test_a_small_car_beside_a_large_one_is_measured_by_a_thousandth_of_that():
@@ -391,6 +412,26 @@ def test_a_battery_is_neither_emptied_nor_filled_beyond_its_bounds(x, amount, wh
     problem = battery(stored=1.0, low=(1.0, 0.0), high=high)
     found, worst = violation(problem, np.array([x]))
     assert found == pytest.approx(amount) and worst == where
+
+
+def test_everybody_is_measured_by_the_most_it_can_take_or_give():
+    storage = Storage(
+        participant=np.array([0]),
+        discharge=np.array([[4.0, 2.0]]),
+        stored=np.array([50.0]),
+        low=np.zeros((1, 2)),
+        high=np.full((1, 2), 100.0),
+    )
+    problem = one_car(
+        circuit=[0, 0],
+        coupling=[[0.0], [0.0]],
+        upper=[[1.0, 1.0], [2.0, 2.0]],
+        energy=[INF] * 2,
+        value=np.ones((2, 2)),
+        storage=storage,
+    )
+    assert violation(problem, np.array([[-5.0, 0.0], [0.0, 0.0]])) == (0.25, "x[0, 0]")
+    assert violation(problem, np.array([[0.0, 0.0], [3.0, 0.0]])) == (0.5, "x[1, 0]")
 
 
 def test_a_site_whose_batteries_are_none_is_judged_like_one_without():
