@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 
 from loadmgr.core import doubt
 from loadmgr.core.conduct import highest, site_current
-from loadmgr.core.ledger import lawful, worst_current
+from loadmgr.core.ledger import allowed_current, lawful, worst_current
 from loadmgr.core.state import EvseState, MeterState, State
 from loadmgr.events import CircuitMeasured
 from loadmgr.model import CircuitId, Evse, Meter, MeterId, Site
@@ -114,7 +114,7 @@ def _car(site: Site, evse: Evse, belief: EvseState, now: datetime) -> tuple[PerP
         high = higher(high, seen)
         low = seen if place == 0 else lower(low, seen)
     # A charger that tells more than it may draw must not make the building smaller.
-    low = lower(low, evse.worst_a(worst_current(evse, belief, now)))
+    low = lower(low, evse.worst_a(allowed_current(evse, belief, now)))
     if belief.raised_at is not None and now - belief.raised_at <= TRANSITION:
         allowed = max((*lawful(belief, now), belief.fallback_a or 0.0))
         high = higher(high, evse.worst_a(min(evse.max_a, allowed)))

@@ -7,7 +7,7 @@ was sent on, and then the time a charger and a car need to follow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from loadmgr.core.state import EvseState, State
@@ -50,18 +50,27 @@ def _entries(
 
 
 def worst_current(evse: Evse, belief: EvseState, now: datetime) -> float:
-    """The largest current per phase that this EVSE could lawfully draw. [A]"""
+    """The largest current per phase that this EVSE could be drawing, now or by an old limit. [A]"""
+    return max(allowed_current(evse, belief, now), *_within(evse, unproven(belief, now)))
+
+
+def allowed_current(evse: Evse, belief: EvseState, now: datetime) -> float:
+    """The largest that it may, if it does what it says within the time it has for that. [A]"""
     if belief.quarantine is not None or belief.fallback_a is None:
         return evse.max_a
-    worst = max(belief.fallback_a, *lawful(belief, now), *unproven(belief, now), 0.0)
-    return min(evse.max_a, worst)
+    return max(_within(evse, (belief.fallback_a, *lawful(belief, now))))
 
 
 def promised_current(evse: Evse, belief: EvseState, now: datetime) -> float:
     """What the entry comes to once all that was replaced has been followed. [A]"""
     if belief.quarantine is not None or belief.fallback_a is None:
         return evse.max_a
-    return min(evse.max_a, max(belief.fallback_a, *_standing(belief, now), 0.0))
+    return max(_within(evse, (belief.fallback_a, *_standing(belief, now))))
+
+
+def _within(evse: Evse, currents_a: Iterable[float]) -> list[float]:
+    """None is above what the hardware can; and 0 A where there are none."""
+    return [0.0, *(min(evse.max_a, current_a) for current_a in currents_a)]
 
 
 def lawful(belief: EvseState, now: datetime) -> Iterator[float]:

@@ -245,3 +245,19 @@ def test_a_restart_makes_every_meter_prove_itself_again():
     talk.restarts()
     assert lost(talk)
     assert load(talk) == (50.0, 50.0, 50.0)
+
+
+def test_a_charger_whose_readings_froze_does_not_keep_a_fuse_overloaded():
+    """Found by chaos, seed 5000: it is told 15 A and follows, but goes on telling 16 A."""
+    talk = Talk(metered(bay("A")))
+    talk.ready("A")
+    talk.building(40.0)
+    talk.holds("A", 16.0)
+    for _ in range(4):
+        talk.after(5).draws("A", 16.0)
+        talk.meter(56.0, 56.0, 56.0)
+    talk.holds("A", 15.0)
+    for _ in range(4):
+        talk.after(5).draws("A", 16.0)
+        talk.meter(64.0, 64.0, 64.0)
+    assert min(building.believed(talk.site, talk.state, talk.now)[MAIN]) >= 49.0 - 1e-9
