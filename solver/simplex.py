@@ -24,6 +24,7 @@ import numpy as np
 
 from solver.problem import Floats, Ints, Problem
 from solver.simplex_drive import Kept, drive
+from solver.simplex_guess import guess
 from solver.simplex_layout import Asked
 from solver.simplex_name import name_by_claim
 
@@ -49,9 +50,13 @@ class Warm:
         self._shape = _shape(problem)
         self._tree = problem.parent
 
+    def fits(self, problem: Problem) -> bool:
+        """Whether it can be a basis of this problem."""
+        return self._shape == _shape(problem) and np.array_equal(self._tree, problem.parent)
+
     def take(self, problem: Problem) -> Kept:
         """The basis, if it can be one of this problem."""
-        if self._shape != _shape(problem) or not np.array_equal(self._tree, problem.parent):
+        if not self.fits(problem):
             return _NOTHING
         kept = self._kept
         self._kept = kept._replace(inverse=_NO_MATRIX, turned=_NO_MATRIX)
@@ -92,6 +97,13 @@ def supports(problem: Problem) -> bool:
     return problem.storage is None and problem.peak is None and not undecided
 
 
+def basis_of(problem: Problem, x: Floats, row_dual: Floats) -> Warm | None:
+    """A basis to start from, guessed from what another method found; None if that is no use."""
+    if not supports(problem) or problem.reward is not None or problem.n == 0:
+        return None
+    return Warm(guess(problem, _ask(problem)[0].name, x, row_dual), problem)
+
+
 def solve_kernel(
     problem: Problem,
     *,
@@ -99,16 +111,18 @@ def solve_kernel(
     tol: float = 1e-6,
     deadline_s: float | None = None,
     threads: int = 1,
+    most: int | None = None,
 ) -> KernelResult:
     """Solve one problem exactly, whatever `tol` allows; one thread works, `threads` or not.
 
-    Late or lost, it returns what it has with `converged` false.
+    Late, lost or after `most` pivots, it returns what it has with `converged` false.
     """
     began = perf_counter()
     asked, twin = _ask(problem)
     kept = warm.take(problem) if isinstance(warm, Warm) else _NOTHING
     cap = PIVOTS_EACH * (problem.n * (problem.steps + 1) + problem.capacity.size) + 1000
-    limit = cap if deadline_s is None else FIRST_LOOK
+    cap = cap if most is None else min(cap, most)
+    limit = cap if deadline_s is None else min(cap, FIRST_LOOK)
     pivots = 0
     while True:
         found = drive(asked, kept, limit)
@@ -119,7 +133,7 @@ def solve_kernel(
         left = deadline_s - spent
         if left <= 0.05 * deadline_s:
             break
-        limit = max(FIRST_LOOK, int(0.5 * left / spent * pivots))
+        limit = min(max(FIRST_LOOK, int(0.5 * left / spent * pivots)), cap - pivots)
         kept = found.kept
     x = found.x if twin is None else _shared(found.x, twin)
     return KernelResult(

@@ -180,7 +180,7 @@ def _stir(b: Basis, item: int, by: float, many: int) -> int:
     return many
 
 
-@loop
+@part
 def _stir_rows(net: Net, b: Basis, j: int, by: float, many: int) -> int:
     """swing[row] += by · coefficient over all rows of cell j; returns how many are touched."""
     t = net.step[j]

@@ -25,8 +25,11 @@ from solver.ties import decided
 # Who is on now is searched no further when the plan is this near to the relaxed optimum.
 CLOSE = 1e-4
 
-# Up to so many cars the simplex method is the faster one.
+# Up to so many cars the simplex method is the faster one; up to so many it is if it has a basis
+# from the last tick and needs no more pivots than PIVOTS_EACH a car.
 SIMPLEX_CARS = 300
+SIMPLEX_TICK_CARS = 1500
+PIVOTS_EACH = 1.5
 
 # What a certificate takes, and what HiGHS needs before it looks at its clock, for each cell
 # and row (measured on one busy core). [s]
@@ -85,6 +88,7 @@ class Workspace:
     def __init__(self, threads: int | None = None) -> None:
         self.threads = threads or min(MOST_THREADS, len(os.sched_getaffinity(0)))
         self._warm: dict[str, Any] = {}
+        self._seen: tuple[Problem, Floats, Floats] | None = None  # without a basis: x, prices
         self._highs: Highs | None = None
         compiled.prepare()
 
@@ -160,7 +164,7 @@ class Workspace:
             compiled.wait()
             names: tuple[str, ...] = (method,)
         elif method == "auto":
-            names = ("simplex", "pdhg") if problem.n <= SIMPLEX_CARS else ("pdhg", "simplex")
+            names = ("simplex", "pdhg") if self._begins_with(problem) else ("pdhg", "simplex")
         else:
             names = ()
         for name in names:
@@ -168,18 +172,38 @@ class Workspace:
             if kernel is not None and kernel.supports(problem):
                 yield name
 
+    def _begins_with(self, problem: Problem) -> bool:
+        """Whether the simplex method is worth trying first."""
+        if problem.n <= SIMPLEX_CARS or problem.n > SIMPLEX_TICK_CARS:
+            return problem.n <= SIMPLEX_CARS
+        simplex = compiled.kernel("simplex")
+        if simplex is None:
+            return False
+        if self._seen is not None:
+            self._warm["simplex"] = simplex.basis_of(*self._seen)
+            self._seen = None
+        basis = self._warm.get("simplex")
+        return basis is not None and basis.fits(problem)
+
     def _with_kernel(self, name: str, problem: Problem, tol: float, clock: _Clock) -> Raw:
         kernel = compiled.kernel(name)
         assert kernel is not None
         floors = has_floors(problem)
+        asked = without_floors(problem) if floors else problem
+        warm = self._warm.get(name)
+        middle = SIMPLEX_CARS < problem.n <= SIMPLEX_TICK_CARS
+        short = {"most": int(PIVOTS_EACH * problem.n)} if middle and name == "simplex" else {}
         found = kernel.solve_kernel(
-            without_floors(problem) if floors else problem,
-            warm=self._warm.get(name),
-            tol=tol,
-            deadline_s=clock.left(),
-            threads=self.threads,
-        )
+            asked, warm=warm, tol=tol, deadline_s=clock.left(), threads=self.threads,
+            **(short if warm is not None else {}),
+        )  # fmt: skip
         self._warm[name] = found.warm
+        if middle:
+            self._seen = None
+            if name == "pdhg" and found.converged:
+                self._seen = (asked, found.x, found.row_dual)
+            elif name == "simplex" and not found.converged:
+                self._warm[name] = None
         return Raw(
             x=found.x + np.maximum(problem.lower, 0.0) if floors else found.x,
             row_dual=found.row_dual,

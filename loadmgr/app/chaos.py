@@ -44,6 +44,7 @@ from loadmgr.simulate.visits import play
 
 START_S = EPOCH.timestamp() + 6 * 3600.0
 ANSWER_WITHIN_S = 10.0
+FOLLOWS_S = 15.0  # who can be told again has to be told, and charger and car take their time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,7 @@ class _Life:
         self.wall_off_s = 0.0
         self.down = False
         self._tampered: dict[StationId, int] = {}  # by which fault a station disobeys
+        self._away_s: dict[StationId, float] = {}  # when it was last out of reach
 
     async def live(self) -> Lived:
         loop = asyncio.get_running_loop()
@@ -335,14 +337,15 @@ class _Life:
             self.engine.emit(LimitSet(at=now, limit=limit))
 
     def _out_of_reach(self) -> Vector:
-        """True currents of chargers that nobody can tell anything. [A]"""
+        """True currents of chargers that nobody can tell anything, or could a moment ago. [A]"""
         found: list[float] = []
         now_s = self.plant.now_s
         for evse in self.site.evses:
-            outlet = self.plant.outlets[evse.id]
             away = self.down or evse.station in self._tampered
-            away = away or self.gateway.unreachable(evse.station, now_s)
-            found += outlet.site_a if away else (0.0, 0.0, 0.0)
+            if away or self.gateway.unreachable(evse.station, now_s):
+                self._away_s[evse.station] = now_s
+            away = now_s - self._away_s.get(evse.station, float("-inf")) <= FOLLOWS_S
+            found += self.plant.outlets[evse.id].site_a if away else (0.0, 0.0, 0.0)
         return np.array(found)
 
 
