@@ -142,8 +142,9 @@ class Workspace:
                 return _named_after(judged, failed)
             failed.append(name)
             best = _better(best, judged)
-        fallback = _judge(problem, "rule", self._rule(problem, best))
-        best = _better(best, fallback)
+        # A rule is worth its time where there is nothing else, or time.
+        if best is None or best.certificate.infeasibility > FEASIBLE or not clock.late():
+            best = _better(best, _judge(problem, "rule", self._rule(problem, best)))
         return best if best.method == "rule" else _named_after(best, failed[:-1])
 
     def _attempts(

@@ -10,7 +10,8 @@ from benchmarks.subjects import Dials, site
 from solver import Peak, Problem, Reward
 from solver.certify import certify
 from solver.highs import Highs
-from solver.simplex import solve_fleet, solve_kernel, supports
+from solver.simplex import basis_of, solve_fleet, solve_kernel, supports
+from solver.simplex_drive import drive
 from tests.solver.strategies import random_problem
 
 
@@ -184,3 +185,22 @@ def test_what_it_cannot_do_it_declines():
     assert supports(one_car(min_now=np.zeros(1)))
     assert not supports(one_car(min_now=np.full(1, 6.0)))
     assert not supports(one_car(peak=Peak(price=1.0, level=0.0, row=0)))
+
+
+def test_a_basis_can_be_guessed_from_a_plan_and_prices_of_another_method():
+    day = site(Dials(cars=60), 4)
+    problem = day.problem()
+    raw = Highs().solve(problem, problem.value, solver="ipm")
+    cold, warm = solve_kernel(problem), basis_of(problem, raw.x, raw.row_dual)
+    result = judged(problem, solve_kernel(problem, warm=warm))
+    np.testing.assert_allclose(result.x[:, 0], cold.x[:, 0], atol=1e-6)
+    assert result.iterations < cold.iterations
+    assert basis_of(one_car(peak=Peak(price=1.0, level=0.0, row=0)), raw.x, raw.row_dual) is None
+
+
+def test_it_is_compiled_for_one_kind_of_arrays_only():
+    reward = Reward(width=np.ones((1, 1)), slope=np.ones((1, 1)))
+    for problem in (one_car(), one_car(rank=np.array([7])), one_car(reward=reward)):
+        first = judged(problem, solve_kernel(problem))
+        judged(problem, solve_kernel(problem, warm=first.warm))
+    assert len(drive.signatures) == 1

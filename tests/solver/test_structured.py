@@ -84,3 +84,21 @@ def test_a_deadline_brings_the_best_there_is_in_time():
     assert time.perf_counter() - begin < 2.0  # generous: test machines are busy
     assert answer.infeasibility <= 1e-6
     assert answer.gap < 0.2
+
+
+def test_from_tick_to_tick_a_middle_site_goes_on_from_a_basis():
+    workspace, methods = Workspace(), []
+    for problem in site(Dials(cars=400, steps=24), 2).ticks(4):
+        answer = workspace.solve(problem)
+        methods.append(answer.method)
+        assert answer.status is Status.OPTIMAL
+        assert answer.objective == pytest.approx(solve(problem, "highs").objective, rel=2e-6)
+    assert methods == ["pdhg", "simplex", "simplex", "simplex"]
+
+
+def test_where_everything_changed_a_basis_is_given_up_for_the_other_method(monkeypatch):
+    monkeypatch.setattr("solver.workspace.PIVOTS_EACH", 0.0)
+    workspace = Workspace()
+    for problem in site(Dials(cars=400, steps=24), 3).ticks(2):
+        answer = workspace.solve(problem)
+        assert answer.status is Status.OPTIMAL and answer.method.startswith("pdhg")
