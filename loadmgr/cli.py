@@ -164,6 +164,9 @@ def simulate(
     faults_only: Annotated[str, typer.Option(help="Chaos: of these kinds, e.g. drop,kill")] = "",
     naive: Annotated[bool, typer.Option("--naive", help="Chaos: a naive controller too")] = False,
     calm: Annotated[bool, typer.Option("--calm", help="Chaos: without faults too")] = False,
+    optimum: Annotated[
+        bool, typer.Option("--optimum", help="Chaos: beside the best that was possible")
+    ] = False,
 ) -> None:
     """Play a story, or random sites under random faults, in virtual time, and judge true currents.
 
@@ -182,6 +185,7 @@ def simulate(
             faults_only=faults_only,
             naive=naive,
             calm=calm,
+            optimum=optimum,
         )
         try:
             safe, found = chaos_command.perform(

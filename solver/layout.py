@@ -40,7 +40,6 @@ class Cars(NamedTuple):
     first: Ints  # (m,) step of that cell, a multiple of WIDTH
     size: Ints  # (m,) cells, a multiple of WIDTH
     peak: Floats  # (m,) largest room [Ah], the unit in which its steps are measured
-    pace: Floats  # (m,) primal step size τ before the primal weight
     kink: Floats  # (m, S+1) charge at which its reward bends, the energy at last [Ah]
     slope: Floats  # (m, S+1) reward up to that kink, falling, 0 at last [1/Ah]
 
@@ -67,6 +66,7 @@ class Tree(NamedTuple):
     row: Ints  # (G,) the one row that each car of a group loads by just what it takes, or −1
     capacity: Floats  # (S, R, W) C·Δ; 0 where the row cannot bind [Ah]
     pace: Floats  # (S, R, W) dual step size σ; 0 where the row cannot bind
+    tempo: Floats  # (G, W) primal step size τ, before the largest room and the primal weight
     weight: Floats  # (R,) one over the largest coupling of a row
     part_slots: Ints  # (P+1,)
     part_cars: Ints  # (P+1,)
@@ -149,9 +149,7 @@ def lay_out(problem: Problem, parts: int = 2) -> Layout:
     )
     # Rows may differ in unit (A, W): each is measured by its largest coupling.
     weight = 1.0 / np.maximum(p.coupling.max(axis=0, initial=0.0), 1e-300)
-    pace_rows, pace_cars = safe_paces(
-        capacity, count, weight, p.parent, circuit, who, p.coupling, start, low, size, room, peak
-    )
+    pace, tempo = safe_paces(capacity, count, weight, p.parent, circuit[head], coupling)
     binding = np.isfinite(capacity).any(axis=1)
     begins = np.where(binding.any(axis=1), binding.argmax(axis=1), 0) // WIDTH * WIDTH
     ends = np.where(binding.any(axis=1), width - binding[:, ::-1].argmax(axis=1), 0)
@@ -170,7 +168,6 @@ def lay_out(problem: Problem, parts: int = 2) -> Layout:
             first=low,
             size=size,
             peak=peak,
-            pace=pace_cars,
             kink=kink,
             slope=slope,
         ),
@@ -183,10 +180,11 @@ def lay_out(problem: Problem, parts: int = 2) -> Layout:
             high=(-(-ends // WIDTH) * WIDTH)[of_circuit],
             groups=groups.astype(np.int64),
             cars=group_cars,
-            coupling=coupling.reshape(len(head), p.coupling.shape[1]),
-            row=_one_row(coupling.reshape(len(head), p.coupling.shape[1])),
+            coupling=coupling,
+            row=_one_row(coupling),
             capacity=capacity[of_circuit],
-            pace=pace_rows[of_circuit],
+            pace=pace[of_circuit],
+            tempo=tempo,
             weight=weight,
             part_slots=part_slots,
             part_cars=cut,
@@ -231,9 +229,7 @@ def _kinds(coupling: Floats) -> Ints:
 
 def _one_row(coupling: Floats) -> Ints:
     """The row of coupling one where all others are 0; −1 where it is otherwise."""
-    alone = ((coupling == 1.0).sum(axis=1) == 1) & (
-        (coupling == 0.0).sum(axis=1) == coupling.shape[1] - 1
-    )
+    alone = ((coupling != 0.0).sum(axis=1) == 1) & (coupling == 1.0).any(axis=1)
     return np.where(alone, coupling.argmax(axis=1), -1)
 
 

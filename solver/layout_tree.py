@@ -14,7 +14,7 @@ from numba import njit
 from solver.jit import JIT
 
 SAFE = 0.99  # keeps the product of the step sizes strictly below one
-LEAST = 0.05  # a car that meets no row that can bind still takes finite steps
+LEAST = 0.3  # a car that meets no row that can bind still takes finite steps
 
 
 @njit(**JIT)
@@ -153,11 +153,11 @@ def binding_rows(
 
 
 @njit(**JIT)
-def safe_paces(kept, count, weight, parent, circuit, who, coupling, start, low, size, room, peak):
-    """Step sizes σ = w/Σαs of rows and τ = s/Σwα of cars, the diagonal of Pock and Chambolle.
+def safe_paces(kept, count, weight, parent, circuit, coupling):
+    """Step sizes σ = w/Σαs of rows and τ/s = 1/Σwα of groups, as of Pock and Chambolle.
 
-    Cars are measured by their largest room s, so that a hundredfold one does not slow the
-    others. A participant takes the smallest τ of its steps, so that its projection stays Euclidean.
+    Cars are measured by their largest room s, so that a hundredfold one does not slow the others.
+    `circuit` and `coupling` are those of the groups.
     """
     circuits, rows, width = kept.shape
     pace = np.zeros((circuits, rows, width))
@@ -171,15 +171,11 @@ def safe_paces(kept, count, weight, parent, circuit, who, coupling, start, low, 
                     above[k, r, t] = weight[r]
                 if up >= 0:
                     above[k, r, t] += above[up, r, t]
-    cars = np.zeros(len(who))
-    for j in range(len(who)):
-        k, i, shift = circuit[j], who[j], start[j] - low[j]
-        most = 0.0
-        for t in range(low[j], low[j] + size[j]):
-            if room[shift + t] > 0.0:
-                here = 0.0
-                for r in range(rows):
-                    here += coupling[i, r] * above[k, r, t]
-                most = max(most, here)
-        cars[j] = peak[j] / max(most, LEAST)
-    return pace, cars
+    tempo = np.zeros((len(circuit), width))
+    for g in range(len(circuit)):
+        for r in range(rows):
+            for t in range(width):
+                tempo[g, t] += coupling[g, r] * above[circuit[g], r, t]
+        for t in range(width):
+            tempo[g, t] = 1.0 / max(tempo[g, t], LEAST)
+    return pace, tempo

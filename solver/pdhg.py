@@ -37,7 +37,7 @@ MOST_SWEEPS = 100_000
 # Up to here a warm start is not used: the optimal face is wide, and what is commanded must not
 # hang on where the last call ended. It would save a fifth of the sweeps.
 COLD_UP_TO = 1_000
-WEIGHT = 0.1  # primal weight, in units of a cell's typical worth
+WEIGHT = 0.15  # primal weight, in units of a cell's typical worth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

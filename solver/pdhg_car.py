@@ -1,7 +1,7 @@
 """One car's half of a sweep: the projection on its own polytope, and its Halpern step.
 
-A car with energy E and a concave reward charges clip(v − λτ, 0, room) with one multiplier λ
-that is kept in units of a price between sweeps. From the last λ one Newton step is nearly
+With τ a step size for each cell, a car charges clip(x + τ(v − p − λ), 0, room), where one
+multiplier λ keeps its energy and its reward. From the last λ one Newton step is nearly
 always exact: so a car is asked once, moved at what that gives, and only where a cell has
 left its bound or come to it (one in a hundred, late in a run) is it moved again.
 """
@@ -22,30 +22,33 @@ AHEAD = 256  # cells from here that are fetched from memory: about what eight ca
 
 
 @njit(**INNER)
-def _fill_to(v, q, room, cell, size, level):
-    """q = clip(v − level, 0, room); its sum, and how many cells lie strictly inside."""
-    zero, shift = splat(0.0), splat(level)
+def _fill_to(v, q, room, tempo, cell, beat, size, pace, level):
+    """q = clip(v − τλ, 0, room); its sum, and the sum of τ over the cells strictly inside."""
+    zero, shift = splat(0.0), splat(pace * level)
     filled, inside = zero, zero
     for i in range(0, size, WIDTH):
         short()
-        wish = load(v, i) - shift
+        step = load(tempo, beat + i)
+        wish = load(v, i) - shift * step
         take = smaller(larger(wish, zero), load(room, cell + i))
         store(q, i, take)
         filled = filled + take
-        inside = inside + equal(take, wish)
-    return total(filled), total(inside)
+        inside = inside + step * equal(take, wish)
+    return total(filled), pace * total(inside)
 
 
 @njit(**INNER)
-def _project(v, q, room, cell, size, tau, kink, slope, base, bends, bend, level, filled, inside):
-    """Nearest point q of a car's polytope to v, its reward included, from q at a guess of τλ.
+def _project(
+    v, q, room, tempo, cell, beat, size, pace, kink, slope, base, bends, bend, level, filled, inside
+):  # fmt: skip
+    """Nearest point q of a car's polytope to v, its reward included, from q at a guess of λ.
 
-    The charge Σq falls as the level τλ rises, while the charge the reward asks for at that
-    level is a staircase up: kink j for levels between −τ slope[j] and −τ slope[j+1]. Newton on
+    The charge Σq falls as the level λ rises, while the charge the reward asks for at that
+    level is a staircase up: kink j for levels between −slope[j] and −slope[j+1]. Newton on
     the piecewise linear fall, bracketed; walks to the next stair where it must.
     """
-    low = -tau * slope[base + bend]
-    high = -tau * slope[base + bend + 1] if bend + 1 < bends else np.inf
+    low = -slope[base + bend]
+    high = -slope[base + bend + 1] if bend + 1 < bends else np.inf
     under, over = -np.inf, np.inf  # levels known to be too low, too high
     for _ in range(200):
         excess = filled - kink[base + bend]
@@ -57,7 +60,7 @@ def _project(v, q, room, cell, size, tau, kink, slope, base, bends, bend, level,
                     break
                 bend += 1
                 low = high
-                high = -tau * slope[base + bend + 1] if bend + 1 < bends else np.inf
+                high = -slope[base + bend + 1] if bend + 1 < bends else np.inf
                 over = np.inf
                 continue
             under = level
@@ -67,7 +70,7 @@ def _project(v, q, room, cell, size, tau, kink, slope, base, bends, bend, level,
                     break
                 bend -= 1
                 high = low
-                low = -tau * slope[base + bend]
+                low = -slope[base + bend]
                 under = -np.inf
                 continue
             over = level
@@ -81,18 +84,18 @@ def _project(v, q, room, cell, size, tau, kink, slope, base, bends, bend, level,
             elif high < np.inf:
                 guess = high
             else:
-                guess = under + max(2.0 * (under - low), excess)
+                guess = under + max(2.0 * (under - low), excess / pace)
         if guess == level:
             break
         level = guess
-        filled, inside = _fill_to(v, q, room, cell, size, level)
+        filled, inside = _fill_to(v, q, room, tempo, cell, beat, size, pace, level)
     return level, bend
 
 
 @njit(**INLINE)
-def ask(x, anchor, room, worth, price, cell, step, size, tau, level):
-    """What a car would charge at a level, and in how many cells it could have more or less."""
-    pace, shift, zero = splat(tau), splat(level), splat(0.0)
+def ask(x, anchor, room, worth, price, tempo, cell, step, beat, size, pace, level):
+    """What a car would charge at a level, and the sum of τ over cells strictly inside."""
+    speed, shift, zero = splat(pace), splat(level), splat(0.0)
     filled, inside = zero, zero
     for i in range(0, size, WIDTH):
         short()
@@ -100,32 +103,34 @@ def ask(x, anchor, room, worth, price, cell, step, size, tau, level):
         fetch(worth, cell + i + AHEAD)
         fetch(room, cell + i + AHEAD)
         fetch(anchor, cell + i + AHEAD)
-        aim = load(x, cell + i) + pace * (load(worth, cell + i) - load(price, step + i))
-        wish = aim - shift
+        tau = speed * load(tempo, beat + i)
+        gain = load(worth, cell + i) - load(price, step + i) - shift
+        wish = load(x, cell + i) + tau * gain
         take = smaller(larger(wish, zero), load(room, cell + i))
         filled = filled + take
-        inside = inside + equal(take, wish)
+        inside = inside + tau * equal(take, wish)
     return total(filled), total(inside)
 
 
 @njit(**INLINE)
 def move(
-    x, anchor, room, worth, ahead, price, loads, moves, past, cell, step, size, tau, level,
-    fresh, old, check,
+    x, anchor, room, worth, ahead, price, loads, moves, past, tempo, cell, step, beat, size, pace,
+    level, fresh, old, check,
 ):  # fmt: skip
     """Take the Halpern step of a car at its level; its charge and how far it went."""
-    pace, shift, zero = splat(tau), splat(level), splat(0.0)
+    speed, shift, zero = splat(pace), splat(level), splat(0.0)
     keep, back, filled, moved = splat(fresh), splat(old), zero, zero
     for i in range(0, size, WIDTH):
         short()
         here = load(x, cell + i)
         store(past, i, here)
-        aim = here + pace * (load(worth, cell + i) - load(price, step + i))
-        there = smaller(larger(aim - shift, zero), load(room, cell + i))
+        tau = speed * load(tempo, beat + i)
+        gain = load(worth, cell + i) - load(price, step + i) - shift
+        there = smaller(larger(here + tau * gain, zero), load(room, cell + i))
         filled = filled + there
         way = there - here
         if check:
-            moved = moved + way * way
+            moved = moved + way * way / tau
             store(ahead, cell + i, there)
             store(moves, step + i, load(moves, step + i) + way)
         beyond = there + way
@@ -135,42 +140,44 @@ def move(
 
 
 @njit(**INLINE)
-def settled(charge, level, kink, slope, stair, bend, bends, tau):
+def settled(charge, level, kink, slope, stair, bend, bends):
     """Whether a car's charge at this level is what its energy and its reward ask for."""
     excess = charge - kink[stair]
     if abs(excess) <= EXACT * kink[stair]:
         return True
     if excess < 0.0:
-        return level <= -tau * slope[stair] and (bend == 0 or charge >= kink[stair - 1])
-    return bend + 1 < bends and level >= -tau * slope[stair + 1] and charge <= kink[stair + 1]
+        return level <= -slope[stair] and (bend == 0 or charge >= kink[stair - 1])
+    return bend + 1 < bends and level >= -slope[stair + 1] and charge <= kink[stair + 1]
 
 
 @njit(**INNER)
 def move_again(
-    x, anchor, room, worth, ahead, price, loads, moves, past, v, q, cell, step, size, tau,
-    kink, slope, base, bends, bend, level, fresh, old, check,
+    x, anchor, room, worth, ahead, price, loads, moves, past, v, q, tempo, cell, step, beat, size,
+    pace, kink, slope, base, bends, bend, level, fresh, old, check,
 ):  # fmt: skip
     """Undo the step of a car that was taken at the wrong level, and take it at the right one."""
-    pace, zero, wrong = splat(tau), splat(0.0), splat(level)
+    speed, zero, wrong = splat(pace), splat(0.0), splat(level)
     keep, back, moved = splat(fresh), splat(old), splat(0.0)
     for i in range(0, size, WIDTH):
         short()
-        aim = load(past, i) + pace * (load(worth, cell + i) - load(price, step + i))
-        was = smaller(larger(aim - wrong, zero), load(room, cell + i))
+        tau = speed * load(tempo, beat + i)
+        gain = load(worth, cell + i) - load(price, step + i)
+        was = smaller(larger(load(past, i) + tau * (gain - wrong), zero), load(room, cell + i))
         if check:
             store(moves, step + i, load(moves, step + i) - (was - load(past, i)))
         store(loads, step + i, load(loads, step + i) - (was + (was - load(past, i))))
-        store(v, i, aim)
-    filled, inside = _fill_to(v, q, room, cell, size, level)
+        store(v, i, load(past, i) + tau * gain)
+    filled, inside = _fill_to(v, q, room, tempo, cell, beat, size, pace, level)
     level, bend = _project(
-        v, q, room, cell, size, tau, kink, slope, base, bends, bend, level, filled, inside
-    )
+        v, q, room, tempo, cell, beat, size, pace, kink, slope, base, bends, bend,
+        level, filled, inside,
+    )  # fmt: skip
     for i in range(0, size, WIDTH):
         short()
         there = load(q, i)
         way = there - load(past, i)
         if check:
-            moved = moved + way * way
+            moved = moved + way * way / (speed * load(tempo, beat + i))
             store(ahead, cell + i, there)
             store(moves, step + i, load(moves, step + i) + way)
         beyond = there + way

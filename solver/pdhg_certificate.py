@@ -2,7 +2,7 @@
 
 Bound: for any row prices y ≥ 0 the Lagrangian splits into one fractional knapsack per car,
 solved exactly. Plan: every cell is scaled by the worst C/load on its way to the root, then the
-cars, one after another, take back what still fits, best cells first.
+cars, one after another, plan anew with what the others leave.
 """
 
 # numba infers the types of what it compiles.
@@ -22,6 +22,7 @@ from solver.lanes import (
     load,
     most,
     pointer,
+    short,
     smaller,
     splat,
     store,
@@ -30,6 +31,7 @@ from solver.lanes import (
 from solver.pdhg_kernel import clear, gather_prices, pass_down, pass_up, spread_load
 
 BIG = 1e300
+NOTHING = 1e-11  # of a car's largest room or of what it asks for
 
 
 @njit(**INNER)
@@ -170,17 +172,18 @@ def fit(cells, cars, tree, state, part):
 
 @njit(**INNER)
 def refill(cells, cars, tree, state, part):
-    """Let this part's cars take back what still fits; its share of the plan's worth.
+    """Let this part's cars plan anew with what is left; its share of the plan's worth.
 
     Of what is left on a circuit in several parts each part may use an equal share.
     """
     _, rows, width = tree.capacity.shape
     per_slot, bends = rows * width, cars.kink.shape[1]
     left, price, plan = pointer(state.load), pointer(state.price), pointer(state.plan)
-    pace, capacity, worth = pointer(tree.pace), pointer(tree.capacity), pointer(cells.worth)
+    pace, capacity = pointer(tree.pace), pointer(tree.capacity)
+    room, worth = pointer(cells.room), pointer(cells.worth)
     own = state.scratch[part]
-    tariff, reach = pointer(own[:width]), pointer(own[width : 2 * width])
-    zero, big = splat(0.0), splat(BIG)
+    tariff, spare = pointer(own[:width]), pointer(own[width : 2 * width])
+    zero, one, big, small = splat(0.0), splat(1.0), splat(BIG), splat(-BIG)
     _gather(tree, state, part, 1)
     first, last = tree.part_slots[part], tree.part_slots[part + 1]
     for s in range(first, last):
@@ -188,28 +191,34 @@ def refill(cells, cars, tree, state, part):
         share = splat(1.0 / (len(state.scratch) if tree.shared[s] >= 0 else 1.0))
         for i in range(here, here + per_slot, WIDTH):
             bound = above(load(pace, i), zero)
-            spare = larger(share * (load(capacity, i) - load(left, i)), zero)
-            store(left, i, larger(spare, big - bound * big))
+            unused = larger(share * (load(capacity, i) - load(left, i)), zero)
+            store(left, i, larger(unused, big - bound * big))
     earned = 0.0
     for s in range(last - 1, first - 1, -1):
         for g in range(tree.groups[s], tree.groups[s + 1]):
             gather_prices(price, tree.coupling, g, tariff, s * per_slot, width)
+            _find_spare(left, tree.coupling, tree.parent, s, g, spare, width)
             for j in range(tree.cars[g], tree.cars[g + 1]):
                 cell, size, step = cars.start[j], cars.size[j], cars.first[j]
-                held, sold = zero, zero
+                held, sold, gains, costs = zero, zero, small, big
+                tiny = splat(NOTHING * cars.peak[j])
                 for i in range(0, size, WIDTH):
-                    store(reach, i, load(worth, cell + i) - load(tariff, step + i))
-                    held = held + load(plan, cell + i)
-                    sold = sold + load(plan, cell + i) * load(worth, cell + i)
+                    short()
+                    earns, has = load(worth, cell + i), load(plan, cell + i)
+                    held = held + has
+                    sold = sold + has * earns
+                    more = smaller(load(spare, step + i), load(room, cell + i) - has)
+                    gains = larger(gains, earns - (one - above(more, tiny)) * big)
+                    costs = smaller(costs, earns + (one - above(has, tiny)) * big)
                 charge = total(held)
                 earned += total(sold)
-                if charge < cars.kink[j, bends - 1] * (1.0 - 1e-10):
-                    more, charge = _take_back(
-                        pointer(cells.room), worth, plan, reach, left, tree.coupling, tree.parent,
-                        s, g, cell, step, size, width,
-                        pointer(cars.kink), pointer(cars.slope), j * bends, bends, charge,
+                if charge < cars.kink[j, bends - 1] * (1.0 - NOTHING) or most(gains) > least(costs):
+                    more_worth, charge = _plan_anew(
+                        room, worth, plan, tariff, spare, left, tree.coupling, tree.parent,
+                        s, g, cell, step, size, width, pointer(cars.kink), pointer(cars.slope),
+                        j * bends, bends, charge, NOTHING * cars.peak[j],
                     )  # fmt: skip
-                    earned += more
+                    earned += more_worth
                 last_kink = 0.0
                 for b in range(bends):
                     kink = cars.kink[j, b]
@@ -220,65 +229,75 @@ def refill(cells, cars, tree, state, part):
 
 
 @njit(**INNER)
-def _take_back(
-    room,
-    worth,
-    plan,
-    reach,
-    left,
-    coupling,
-    parent,
-    s,
-    g,
-    cell,
-    step,
-    size,
-    width,
-    kink,
-    slope,
-    base,
-    bends,
-    charge,
-):
-    """Fill the best cells of one car while its energy, its reward and the rows allow."""
+def _find_spare(left, coupling, parent, s, g, spare, width):
+    """What one more car of a group could still take in each step, all rows above it asked."""
     rows = coupling.shape[1]
+    for i in range(0, width, WIDTH):
+        store(spare, i, splat(BIG))
+    k = s
+    while k >= 0:
+        for r in range(rows):
+            if coupling[g, r] > 0.0:
+                share = splat(1.0 / coupling[g, r])
+                for i in range(0, width, WIDTH):
+                    fits = share * load(left, (k * rows + r) * width + i)
+                    store(spare, i, smaller(load(spare, i), fits))
+        k = parent[k]
+
+
+@njit(**INNER)
+def _book(left, coupling, parent, s, g, spare, width, step, amount):
+    """Take an amount from all rows above a group in one step, or give it back."""
+    rows = coupling.shape[1]
+    k, fits = s, BIG
+    while k >= 0:
+        for r in range(rows):
+            if coupling[g, r] > 0.0:
+                at = (k * rows + r) * width + step
+                left[at] = left[at] - amount * coupling[g, r]
+                fits = min(fits, left[at] / coupling[g, r])
+        k = parent[k]
+    spare[step] = fits
+
+
+@njit(**INNER)
+def _plan_anew(
+    room, worth, plan, tariff, spare, left, coupling, parent, s, g, cell, step, size, width,
+    kink, slope, base, bends, charge, tiny,
+):  # fmt: skip
+    """Let one car use what the others leave: first what it lacks, then better cells for worse."""
     bend, earned = 0, 0.0
-    for _ in range(size):
-        best, at = -BIG, -1
+    for _ in range(3 * size):
+        while bend < bends and charge >= kink[base + bend] * (1.0 - NOTHING):
+            bend += 1
+        reach, best, dear, cheap = -BIG, -1, -1, -1
         for i in range(size):
-            if reach[i] > best and plan[cell + i] < room[cell + i]:
-                best, at = reach[i], i
-        if at < 0:
+            has, earns = plan[cell + i], worth[cell + i]
+            if room[cell + i] - has > tiny and spare[step + i] > tiny:
+                if earns - tariff[step + i] > reach:
+                    reach, best = earns - tariff[step + i], i
+                if dear < 0 or earns > worth[cell + dear]:
+                    dear = i
+            if has > tiny and (cheap < 0 or earns < worth[cell + cheap]):
+                cheap = i
+        if best < 0:
             break
-        reach[at] = -BIG
-        amount = room[cell + at] - plan[cell + at]
-        k = s
-        while k >= 0 and amount > 0.0:
-            for r in range(rows):
-                if coupling[g, r] > 0.0:
-                    amount = min(amount, left[(k * rows + r) * width + step + at] / coupling[g, r])
-            k = parent[k]
-        taken = 0.0
-        while taken < amount and bend < bends:
-            if worth[cell + at] + slope[base + bend] <= 0.0:
-                break
-            more = min(amount - taken, kink[base + bend] - charge)
-            if more > 0.0:
-                taken += more
-                charge += more
-            if taken < amount:
-                bend += 1
-        if taken > 0.0:
-            plan[cell + at] = plan[cell + at] + taken
-            earned += taken * worth[cell + at]
-            k = s
-            while k >= 0:
-                for r in range(rows):
-                    at_row = (k * rows + r) * width + step + at
-                    left[at_row] = left[at_row] - taken * coupling[g, r]
-                k = parent[k]
-        if bend >= bends:
+        if bend < bends and worth[cell + best] + slope[base + bend] > 0.0:
+            amount = min(room[cell + best] - plan[cell + best], spare[step + best])
+            amount = min(amount, kink[base + bend] - charge)
+            charge += amount
+            dear = best
+        elif cheap >= 0 and worth[cell + dear] > worth[cell + cheap]:
+            amount = min(room[cell + dear] - plan[cell + dear], spare[step + dear])
+            amount = min(amount, plan[cell + cheap])
+            plan[cell + cheap] = plan[cell + cheap] - amount
+            earned -= amount * worth[cell + cheap]
+            _book(left, coupling, parent, s, g, spare, width, step + cheap, -amount)
+        else:
             break
+        plan[cell + dear] = plan[cell + dear] + amount
+        earned += amount * worth[cell + dear]
+        _book(left, coupling, parent, s, g, spare, width, step + dear, amount)
     return earned, charge
 
 

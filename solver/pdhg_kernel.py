@@ -26,6 +26,8 @@ Ints = NDArray[np.int64]
 
 SUMS = 16  # a part's sums, padded against false sharing
 BUFFERS = 6  # rows of scratch per part: tariff, lifted, shifted, v, q, past
+# Where nothing of a car is strictly inside, its charge is taken to fall by this much of its pace.
+STEEP = 0.01
 TOGETHER = 8  # cars that are asked before the first of them is moved
 
 
@@ -47,7 +49,7 @@ class State(NamedTuple):
     price: Floats  # sum of y from the root down
     load: Floats  # rows under 2x⁺ − x
     move: Floats  # rows under x⁺ − x
-    tau: Floats  # (m,) primal step sizes in use, before the primal weight
+    tempo: Floats  # (G, W) primal step sizes in use, before largest room and primal weight
     multiplier: Floats  # (m,) λ [1/Ah]
     bend: Ints  # (m,) kink of the reward last stood at
     meeting: Floats  # (2, P, 2, M, R·W) loads of shared circuits, by parity of the sweep
@@ -57,7 +59,7 @@ class State(NamedTuple):
 
 def new_state(layout: Layout) -> State:
     """All zero: nothing charges, nothing costs."""
-    cells, tree, cars = layout.cells, layout.tree, layout.cars
+    cells, tree = layout.cells, layout.tree
     n, m, rows = len(cells.room), len(layout.who), tree.capacity.size
     parts, width = len(tree.part_cars) - 1, tree.capacity.shape[2]
     per_slot = tree.capacity.shape[1] * width
@@ -77,7 +79,7 @@ def new_state(layout: Layout) -> State:
         price=zeros(rows),
         load=zeros(rows),
         move=zeros(rows),
-        tau=cars.pace.copy(),
+        tempo=tree.tempo.copy(),
         multiplier=np.zeros(m),
         bend=np.zeros(m, dtype=np.int64),
         meeting=zeros(2, parts, 2, tree.meetings, per_slot),
@@ -183,13 +185,13 @@ def sweep(cells, cars, tree, state, part, parity, omega, fresh, old, check):
     past, guess = pointer(own[5 * width : 6 * width]), pointer(own[6 * width :])
     multiplier_of, bend_of = pointer(state.multiplier), pointer(state.bend)
     kink, slope, bends = pointer(cars.kink), pointer(cars.slope), cars.kink.shape[1]
-    start, begins, size, tau = (
+    start, begins, size, peak = (
         pointer(cars.start),
         pointer(cars.first),
         pointer(cars.size),
-        pointer(state.tau),
+        pointer(cars.peak),
     )
-    meeting = pointer(state.meeting)
+    meeting, tempo = pointer(state.meeting), pointer(state.tempo)
     places = tree.meetings * per_slot
     x_moved, y_moved, crossed = 0.0, 0.0, 0.0
 
@@ -213,7 +215,7 @@ def sweep(cells, cars, tree, state, part, parity, omega, fresh, old, check):
                 clear(moves, desk, desk + per_slot)
         for g in range(tree.groups[s], tree.groups[s + 1]):
             # Who loads one row by just what it takes reads its price and adds to it in place.
-            row = tree.row[g]
+            row, beat = tree.row[g], g * width
             if row >= 0:
                 tariff, lifted, shifted = price, loads, moves
                 place = desk + row * width
@@ -226,38 +228,31 @@ def sweep(cells, cars, tree, state, part, parity, omega, fresh, old, check):
             for head in range(tree.cars[g], tree.cars[g + 1], TOGETHER):
                 tail = min(head + TOGETHER, tree.cars[g + 1])
                 for j in range(head, tail):
-                    pace, stair = tau[j] / omega, j * bends + bend_of[j]
-                    low = -pace * slope[stair]
-                    high = -pace * slope[stair + 1] if bend_of[j] + 1 < bends else np.inf
-                    level = min(max(pace * multiplier_of[j], low), high)
+                    pace, stair = peak[j] / omega, j * bends + bend_of[j]
+                    low = -slope[stair]
+                    high = -slope[stair + 1] if bend_of[j] + 1 < bends else np.inf
+                    level = min(max(multiplier_of[j], low), high)
                     filled, inside = ask(
-                        x,
-                        anchor,
-                        room,
-                        worth,
-                        tariff,
-                        start[j],
-                        place + begins[j],
-                        size[j],
-                        pace,
-                        level,
-                    )
-                    level += (filled - kink[stair]) / max(inside, 1.0)
+                        x, anchor, room, worth, tariff, tempo,
+                        start[j], place + begins[j], beat + begins[j], size[j], pace, level,
+                    )  # fmt: skip
+                    level += (filled - kink[stair]) / max(inside, STEEP * pace)
                     guess[j - head] = min(max(level, low), high)
                 for j in range(head, tail):
-                    pace, stair, level = tau[j] / omega, j * bends + bend_of[j], guess[j - head]
+                    pace, stair, level = peak[j] / omega, j * bends + bend_of[j], guess[j - head]
                     charge, moved = move(
-                        x, anchor, room, worth, ahead, tariff, lifted, shifted, past,
-                        start[j], place + begins[j], size[j], pace, level, fresh, old, check,
+                        x, anchor, room, worth, ahead, tariff, lifted, shifted, past, tempo,
+                        start[j], place + begins[j], beat + begins[j], size[j], pace,
+                        level, fresh, old, check,
                     )  # fmt: skip
-                    if not settled(charge, level, kink, slope, stair, bend_of[j], bends, pace):
+                    if not settled(charge, level, kink, slope, stair, bend_of[j], bends):
                         level, bend_of[j], moved = move_again(
                             x, anchor, room, worth, ahead, tariff, lifted, shifted, past, v, q,
-                            start[j], place + begins[j], size[j], pace, kink, slope,
-                            j * bends, bends, bend_of[j], level, fresh, old, check,
+                            tempo, start[j], place + begins[j], beat + begins[j], size[j], pace,
+                            kink, slope, j * bends, bends, bend_of[j], level, fresh, old, check,
                         )  # fmt: skip
-                    multiplier_of[j] = level / pace
-                    x_moved += moved / pace
+                    multiplier_of[j] = level
+                    x_moved += moved
             if row < 0:
                 spread_load(loads, coupling, g, lifted, desk, width)
                 if check:

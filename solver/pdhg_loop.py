@@ -22,8 +22,9 @@ from solver.pdhg_kernel import meet, sweep
 from solver.pdhg_pace import count_loose, go_back, repace, restart
 
 CHECK = 10  # sweeps between looks at the residual
-PROVE = 40  # sweeps between certificates; CHECK once the gap is within NEARLY tolerances
-NEARLY = 2.0
+PROVE = 50.0  # most sweeps between certificates
+# The gap falls about as sweeps^(−1/FALLS): of the way that is left by that, HASTE is gone at once.
+HASTE, FALLS = 0.3, 0.4
 
 # Restart when the residual fell to ENOUGH of the epoch's first, or to SOME of it and rose
 # again, or when the epoch has taken TOO_LONG of all sweeps (Applegate et al. 2021, sec. 5).
@@ -83,6 +84,13 @@ def _certificate(cells, cars, tree, state, begin, end, flags, me, threads, epoch
         bound += state.sums[0, part, 3]
         worth += state.sums[0, part, 4]
     return worth, bound
+
+
+@njit(**INNER)
+def _wait(excess, done):
+    """Sweeps until the next certificate, by how many times the gap exceeds what is allowed."""
+    further = HASTE * done * (excess**FALLS - 1.0)
+    return min(max(further, 2.0 * CHECK), PROVE)
 
 
 @njit(**INNER)
@@ -174,7 +182,7 @@ def run(cells, cars, tree, state, flag, trace, me, threads, warm, home, omega, t
                 proofs += 1
             allowed = tol * max(abs(best), abs(bound))
             converged = bound - best <= allowed
-            next_proof = done + (PROVE if bound - best > NEARLY * allowed else CHECK)
+            next_proof = done + _wait((bound - best) / max(allowed, 1e-300), done)
             if converged or stop or moved <= 0.0:
                 break
         if crossed > UNSTABLE * moved and share < 1.0:

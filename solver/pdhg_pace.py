@@ -16,7 +16,7 @@ from __future__ import annotations
 from numba import njit
 
 from solver.jit import INNER
-from solver.lanes import WIDTH, above, larger, load, most, pointer, smaller, splat, store
+from solver.lanes import WIDTH, above, larger, load, pointer, smaller, splat, store
 from solver.layout_tree import LEAST, SAFE
 from solver.pdhg_kernel import clear, gather_prices, pass_up, spread_load
 
@@ -60,7 +60,7 @@ def repace(cells, cars, tree, state, part, share, memory):
     per_slot, places = rows * width, tree.meetings * rows * width
     loads, heavy, y = pointer(state.load), pointer(state.price), pointer(state.next_y)
     sigma, loose, pace = pointer(state.sigma), pointer(state.loose_y), pointer(tree.pace)
-    loose_x, tariff = pointer(state.loose_x), pointer(state.scratch[part])
+    tempo, tariff = pointer(state.tempo), pointer(state.scratch[part])
     meeting = pointer(state.meeting)
     zero, one, tiny = splat(0.0), splat(1.0), splat(1e-300)
     floor, kept = splat(share), splat(memory)
@@ -85,26 +85,24 @@ def repace(cells, cars, tree, state, part, share, memory):
             store(heavy, here + i, carried + counts * splat(weight))
         for g in range(tree.groups[s], tree.groups[s + 1]):
             gather_prices(heavy, tree.coupling, g, tariff, here, width)
-            for j in range(tree.cars[g], tree.cars[g + 1]):
-                cell, step, largest = cars.start[j], cars.first[j], zero
-                for i in range(0, cars.size[j], WIDTH):
-                    here_most = load(tariff, step + i) * load(loose_x, cell + i)
-                    largest = larger(largest, here_most)
-                state.tau[j] = cars.peak[j] / max(most(largest), LEAST)
+            for i in range(0, width, WIDTH):
+                store(tempo, g * width + i, one / larger(load(tariff, i), splat(LEAST)))
 
 
 @njit(**INNER)
 def restart(cars, tree, state, part):
     """Anchor at (x⁺, y⁺); leaves how far the epoch went, squared, in the sums."""
     x_far, y_far = 0.0, 0.0
-    for j in range(tree.part_cars[part], tree.part_cars[part + 1]):
-        far = 0.0
-        for i in range(cars.start[j], cars.start[j] + cars.size[j]):
-            step = state.next_x[i] - state.anchor_x[i]
-            far += step * step
-            state.x[i] = state.next_x[i]
-            state.anchor_x[i] = state.next_x[i]
-        x_far += far / state.tau[j]
+    for s in range(tree.part_slots[part], tree.part_slots[part + 1]):
+        for g in range(tree.groups[s], tree.groups[s + 1]):
+            for j in range(tree.cars[g], tree.cars[g + 1]):
+                far, shift = 0.0, cars.first[j] - cars.start[j]
+                for i in range(cars.start[j], cars.start[j] + cars.size[j]):
+                    step = state.next_x[i] - state.anchor_x[i]
+                    far += step * step / state.tempo[g, i + shift]
+                    state.x[i] = state.next_x[i]
+                    state.anchor_x[i] = state.next_x[i]
+                x_far += far / cars.peak[j]
     per_slot = tree.capacity.shape[1] * tree.capacity.shape[2]
     for s in range(tree.part_slots[part], tree.part_slots[part + 1]):
         far = 0.0

@@ -25,6 +25,7 @@ class Asked:
     faults_only: str
     naive: bool
     calm: bool
+    optimum: bool
 
 
 def perform(asked: Asked, say: Callable[[str], Any] | None) -> tuple[bool, dict[str, Any]]:
@@ -57,6 +58,7 @@ def asks(wish: Asked) -> list[Ask]:
         kinds=_kinds(wish.faults_only),
         naive=wish.naive,
         faultless=wish.calm,
+        optimum=wish.optimum,
     )
 
 

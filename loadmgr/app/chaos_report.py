@@ -54,6 +54,8 @@ def as_text(runs: Sequence[Run]) -> str:
     )
     if found["energy_of_calm"] is not None:
         lines.append(f"energy: {100 * found['energy_of_calm']:.1f} % of what calm days deliver")
+    if found["of_optimum"] is not None:
+        lines.append(f"without faults: {100 * found['of_optimum']:.1f} % of what was possible")
     if found["naive_fails"] is not None:
         lines.append(f"naive controller: fails on {found['naive_fails']} of {len(runs)} seeds")
     lines += [f"NOT SAFE: seed {seed}" for seed in found["unsafe_seeds"]]
@@ -82,6 +84,7 @@ def as_json(runs: Sequence[Run]) -> dict[str, Any]:
             sum(run.lived.summary.energy_wh for run in calm),
             sum(run.faultless_wh or 0.0 for run in calm),
         ),
+        "of_optimum": _mean([r.of_optimum for r in runs if r.of_optimum is not None]),
         "naive_fails": sum(not is_safe(r.naive) for r in naive if r.naive) if naive else None,
         "bounds": _bounds(runs),
         "stops_per_car_hour": sum(run.lived.observed.stops for run in runs) / max(hours, 1e-9),
@@ -140,6 +143,7 @@ def _run(run: Run) -> dict[str, Any]:
         "trips": len(run.lived.summary.tripped),
         "energy_kwh": run.lived.summary.energy_wh / 1000,
         "energy_of_calm": _share(run),
+        "of_optimum": run.of_optimum,
         "naive_overload_s": None if run.naive is None else run.naive.summary.ours_s,
         "ticks": run.lived.ticks,
         "orders": run.lived.orders,
@@ -157,6 +161,10 @@ def _struck(run: Run) -> int:
 
 def _share(run: Run) -> float | None:
     return _ratio(run.lived.summary.energy_wh, run.faultless_wh or 0.0)
+
+
+def _mean(shares: Sequence[float]) -> float | None:
+    return sum(shares) / len(shares) if shares else None
 
 
 def _ratio(one: float, other: float) -> float | None:

@@ -14,6 +14,7 @@ import structlog
 
 from loadmgr.app.chaos import START_S, Lived, live
 from loadmgr.app.chaos_naive import Naive
+from loadmgr.app.chaos_optimum import most_wh
 from loadmgr.simulate.chaos_faults import Fault, Kind, Mix, draw, only
 from loadmgr.simulate.chaos_site import Wishes, World, world
 
@@ -36,6 +37,7 @@ class Ask:
     kinds: frozenset[Kind] | None = None
     naive: bool = False  # beside the engine
     faultless: bool = False  # once more without faults, for the energy
+    optimum: bool = False  # and beside what anybody could have delivered then
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,7 @@ class Run:
     lived: Lived
     cpu_s: float  # of the run with faults
     faultless_wh: float | None
+    of_optimum: float | None
     naive: Lived | None
 
     @property
@@ -78,6 +81,7 @@ def play(ask: Ask) -> Run:
         lived=lived,
         cpu_s=time.process_time() - began,
         faultless_wh=_faultless_wh(ask, built, faults) if ask.faultless else None,
+        of_optimum=_of_optimum(ask, built) if ask.optimum else None,
         naive=live(built, faults, seconds=ask.seconds, make_engine=Naive) if ask.naive else None,
     )
 
@@ -103,6 +107,12 @@ def _faultless_wh(ask: Ask, built: World, faults: Sequence[Fault]) -> float:
     """Energy of the same site and the same people, where only utility and drivers act."""
     expected = only(faults, frozenset({Kind.LIMIT, Kind.UNPLUG, Kind.CAR_PHASES}))
     return live(built, expected, seconds=ask.seconds).summary.energy_wh
+
+
+def _of_optimum(ask: Ask, built: World) -> float | None:
+    """Of the most that could be delivered: the share that is, where nothing at all goes wrong."""
+    most = most_wh(built, start_s=START_S, seconds=ask.seconds)
+    return live(built, (), seconds=ask.seconds).summary.energy_wh / most if most else None
 
 
 def play_all(asks: Sequence[Ask], jobs: int) -> Iterator[Run]:

@@ -102,8 +102,10 @@ def _car(site: Site, evse: Evse, belief: EvseState, now: datetime) -> tuple[PerP
     ledger: what is too little for the building on a phase without it is in its own entry.
     """
     fresh = [r for r in belief.readings if now - r.at <= FRESH]
-    if not fresh:  # a car that is not heard of may be drawing all that it may, or nothing
-        worst_a = worst_current(evse, belief, now)
+    if not fresh:
+        # A car that is not heard of may be drawing all that it may, or nothing. One that never
+        # was belongs to the building.
+        worst_a = worst_current(evse, belief, now) if belief.metered else 0.0
         return NOTHING, evse.worst_a(worst_a) if worst_a > 0 else NOTHING
     low, high = NOTHING, NOTHING
     for place, reading in enumerate(fresh):

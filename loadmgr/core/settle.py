@@ -63,10 +63,9 @@ def settle(
         claims, load, room, upper * on, np.maximum(least, floor) * on, least * on
     )
     slack = (room - load @ share).reshape(-1, ROWS) if len(claims) else question.room
-    target = {
-        claim.evse.id: float(share[i]) + claim.fallback_a if on[i] else 0.0
-        for i, claim in enumerate(claims)
-    }
+    fallback = np.array([claim.fallback_a for claim in claims])
+    given = _relieved(claims, load, question.room.reshape(-1), (share + fallback) * on)
+    target = {claim.evse.id: float(given[i]) for i, claim in enumerate(claims)}
     current: dict[EvseId, float] = {}
     held: dict[EvseId, datetime] = {}
     for claim in claims:
@@ -142,6 +141,25 @@ def _share(
         share[inside], bottleneck[inside] = part.x, part.bottleneck
         left = lent - load[:, inside] @ part.x
     return share, bottleneck
+
+
+def _relieved(claims: Sequence[Claim], load: Floats, room: Floats, target_a: Floats) -> Floats:
+    """(n,) The targets, and less where a row has not even what is set aside for its cars.
+
+    A fallback is reserved whatever is ordered, but a charger that obeys need not use it while
+    a fuse is overloaded. The highest gives way first; below its minimum it is paused.
+    """
+    excess = np.maximum(-room, 0.0)
+    target_a = target_a.copy()
+    for i in np.argsort(-target_a, kind="stable"):
+        needed = max((excess[r] / load[r, i] for r in np.flatnonzero(load[:, i] > 0)), default=0.0)
+        if needed <= 0 or target_a[i] <= 0:
+            continue
+        lower = target_a[i] - needed
+        lower = lower if lower >= claims[i].evse.min_a else 0.0
+        excess = np.maximum(excess - load[:, i] * (target_a[i] - lower), 0.0)
+        target_a[i] = lower
+    return target_a
 
 
 def _ramp(claim: Claim, target_a: float, now: datetime) -> tuple[float, datetime | None]:

@@ -75,6 +75,7 @@ class EvseState:
     session_start_wh: float | None = None  # register at the first reading of the session
     energy_wh: float | None = None  # register now
     readings: tuple[EvseMeasured, ...] = ()  # the last few, oldest first
+    metered: bool = False  # it has ever told what its car draws
     phases: frozenset[Phase] | None = None  # measured to be used; None: not known
     draws_less_since: datetime | None = None  # below its limit without a break
     over_since: datetime | None = None  # above its limit without a break

@@ -151,6 +151,13 @@ def test_what_must_be_taken_has_its_part_of_the_reward(value, most):
     )
 
 
+def test_above_what_must_be_taken_the_reward_is_sought_hour_by_hour():
+    """An ampere hour is rewarded with 5 and costs 2 now and 9 later: all that fits in now."""
+    free = one_car(value=[[-2.0, -9.0]], min_now=[6.0], reward=rewarding((20.0,), (5.0,)))
+    on = free.switched(np.array([True]), np.array([False]))
+    assert dual_bound(on, FREE) == pytest.approx(5.0 * (5.0 - 2.0))
+
+
 def test_who_was_switched_on_takes_its_minimum_even_at_a_loss():
     on, off = np.array([True]), np.array([False])
     problem = one_car(value=[[-3.0, 1.0]], min_now=[6.0])

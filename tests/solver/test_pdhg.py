@@ -124,6 +124,15 @@ def test_the_number_of_threads_changes_nothing(cars, depth):
     assert np.array_equal(one.row_dual, two.row_dual)
 
 
+def test_rows_in_another_unit_change_nothing():
+    # Amperes of one phase are read and loaded in place; anything else is gathered and spread.
+    problem = site(Dials(cars=60, three_phase=0.3), 3).problem()
+    halves = given_again(problem, coupling=problem.coupling / 2, capacity=problem.capacity / 2)
+    first, second = solve_kernel(problem), solve_kernel(halves)
+    certified(halves, second)
+    assert second.objective == pytest.approx(first.objective, rel=2e-6)
+
+
 def test_the_order_of_the_cars_changes_nothing():
     problem = site(Dials(cars=120), 7).problem()
     order = np.random.default_rng(0).permutation(problem.n)
