@@ -484,7 +484,7 @@ def test_decreases_come_at_once_and_increases_apart_and_when_they_are_worth_it(
 
 
 @pytest.mark.parametrize(
-    ("before_a", "room_a", "told_a"), [(0.0, 0.8, 0.8), (0.9, 1.5, 0.9), (0.9, 1.9, 1.9)]
+    ("before_a", "room_a", "told_a"), [(0.0, 0.8, 0.8), (0.9, 1.5, 0.9), (0.9, 2.0, 2.0)]
 )
 def test_from_nothing_any_current_is_worth_a_message(before_a, room_a, told_a):
     """For a charger that goes down to half an ampere."""
