@@ -297,7 +297,6 @@ class Code(StrEnum):
     EXTERNAL_LIMIT = "external_limit"
     TARIFF_WAIT = "tariff_wait"
     WAITING_TURN = "waiting_turn"
-    PRIORITY_OF_OTHERS = "priority_of_others"
     RAMP = "ramp_or_hysteresis"
     ROUNDING = "rounding"
     METER_LOST = "meter_lost_fallback"

@@ -193,7 +193,6 @@ class Scene:
                 | Code.EXTERNAL_LIMIT
                 | Code.METER_LOST
                 | Code.WAITING_TURN
-                | Code.PRIORITY_OF_OTHERS
                 | Code.LEDGER_RESERVE
             ):
                 return _Clause(self._row_head(rung, split), *self._shares(rung, split))
@@ -223,8 +222,6 @@ class Scene:
                     else f"{name} has no room for one more car{on}"
                 )
                 return f"it waits for its turn{f' ({when})' if when else ''}; {room}"
-            case Code.PRIORITY_OF_OTHERS:
-                return f"cars that go first fill {name}{on}"
             case Code.LEDGER_RESERVE:
                 return f"limits that others have not confirmed yet fill {name}{on}"
             case _:
@@ -273,7 +270,7 @@ class Scene:
                 return "it took finer steps"
             case Code.SOLVER_FALLBACK:
                 return "the optimiser answered"
-            case Code.LEDGER_RESERVE | Code.PRIORITY_OF_OTHERS:
+            case Code.LEDGER_RESERVE:
                 return "those others drew less"
             case _:
                 return f"{name} had more room"

@@ -28,11 +28,14 @@ _SIGNATURE = types.Tuple([_NUMBER] * 4 + [types.int64] * 2)(
     _F1, _I1, _F3, _I1, _F2, _F2, _F2, _F1, _F2, _F2, _F2, _F1, _F2, _F3, _F1, _NUMBER
 )  # fmt: skip
 
+# Called from here only: without the wrappers for Python they compile in half the time.
+inner = njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
 # Places a violation is reported at, beside the flat index within the array.
 CELL, ENERGY, ROW, MINIMUM = range(4)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def worth_of(width: Floats, slope: Floats, charge: float) -> Any:
     """U of one participant's total. [Ah]"""
     left, total = charge, 0.0
@@ -45,7 +48,7 @@ def worth_of(width: Floats, slope: Floats, charge: float) -> Any:
     return total
 
 
-@njit(cache=True, nogil=True)
+@inner
 def fill(
     step_h: Floats,
     upper: Floats,
@@ -86,7 +89,7 @@ def fill(
     return earned
 
 
-@njit(cache=True, nogil=True)
+@inner
 def at_price(
     step_h: Floats, upper: Floats, lower: Floats, energy: float, mu: float, margin: Floats
 ) -> Any:
@@ -98,7 +101,7 @@ def at_price(
     return earned
 
 
-@njit(cache=True, nogil=True)
+@inner
 def at_best_price(
     step_h: Floats, upper: Floats, lower: Floats, energy: float, hint: float, margin: Floats
 ) -> Any:
@@ -131,6 +134,14 @@ def at_best_price(
             return at_price(step_h, upper, lower, energy, mu, margin)
     nothing = np.empty(0)
     return fill(step_h, upper, lower, energy, nothing, nothing, margin)
+
+
+@inner
+def add(table: Floats, one: int, other: int) -> None:
+    """table[one] += table[other]; numba's own takes seconds to compile, for its error message."""
+    for r in range(table.shape[1]):
+        for t in range(table.shape[2]):
+            table[one, r, t] += table[other, r, t]
 
 
 @njit(_SIGNATURE, cache=True, nogil=True)
@@ -168,7 +179,7 @@ def judge(
                     price[k, r, t] = y
                     bound += y * capacity[k, r, t]
         if parent[k] >= 0:
-            price[k] += price[parent[k]]
+            add(price, k, parent[k])
 
     largest = 0.0
     amps = np.zeros(n)
@@ -232,7 +243,7 @@ def judge(
 
     for k in range(circuits - 1, -1, -1):
         if parent[k] >= 0:
-            load[parent[k]] += load[k]
+            add(load, parent[k], k)
         for r in range(rows):
             unit = small * (heaviest[r] if heaviest[r] > 0.0 else 1.0)
             for t in range(steps):

@@ -17,7 +17,7 @@ from loadmgr.ports import BadOption, Clock, Context, Emit
 
 log = structlog.get_logger("loadmgr.meter")
 
-READ_BY_OTHERS = frozenset({"type", "when_lost"})
+READ_BY_OTHERS = frozenset({"type", "when_lost", "feeds_in"})
 """Settings in a meter's block that are not its connector's."""
 
 LONGEST_WAIT_S = 10.0

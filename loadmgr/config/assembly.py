@@ -130,11 +130,13 @@ def _meters(
     for circuit in circuits:
         if circuit.meter is None:
             continue
-        lost = file.meters[circuit.meter].when_lost
+        block = file.meters[circuit.meter]
+        lost = block.when_lost
         yield Meter(
             id=circuit.meter,
             circuit=circuit.id,
             lost_after_s=lost.after,
+            feeds_in=block.feeds_in,
             worst_building_a=(
                 # Nobody declared it, so it may be all the circuit carries.
                 circuit.usable_a

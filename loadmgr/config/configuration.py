@@ -20,7 +20,7 @@ from loadmgr.config.values import as_data
 from loadmgr.model import MeterId, Site
 from loadmgr.ports import Options
 
-READ_HERE = frozenset({"type", "when_lost", "failsafe", "heartbeat"})
+READ_HERE = frozenset({"type", "when_lost", "feeds_in", "failsafe", "heartbeat"})
 """Settings of a connector's block that are ours; the others are its options."""
 
 

@@ -14,7 +14,7 @@ from loadmgr.config.schema import CircuitBlock, RatingPerPhase
 NO_CIRCUIT = "Begin with the grid connection: `main: {fuse: 63 A}`."
 
 CONNECTORS = (
-    ("meters", "meter", ("type", "when_lost")),
+    ("meters", "meter", ("type", "when_lost", "feeds_in")),
     ("limits", "limit", ("type", "applies_to")),
 )
 """Section, kind of entry point, and the settings there that are ours."""

@@ -193,6 +193,11 @@ class MeterBlock(ConnectorSettings):
         default_factory=lambda: WhenLost.model_validate({}),
         description="What to assume while the meter is silent or talks nonsense",
     )
+    feeds_in: bool = Field(
+        True,
+        description="Whether anything behind it may feed in (solar, batteries). If not, a meter "
+        "that shows less than its cars draw is not believed",
+    )
 
 
 class OutletBlock(Block):

@@ -33,6 +33,15 @@ def test_a_meter_knows_its_circuit_and_what_to_assume():
     assert (meter.circuit, meter.lost_after_s, meter.worst_building_a) == ("main", 15, (35, 35, 35))
 
 
+def test_a_meter_may_feed_in_unless_told_otherwise(tmp_path):
+    (meter,) = load(GOOD).site.meters
+    assert meter.feeds_in
+    text = GOOD.read_text().replace("type: modbus", "type: modbus\n    feeds_in: false")
+    (other := tmp_path / "site.yaml").write_text(text)
+    (meter,) = load(other).site.meters
+    assert not meter.feeds_in
+
+
 def test_chargers_keep_the_order_of_their_terminals():
     evse = load(GOOD).site.evse
     assert evse["CP02"].wiring == Wiring((Phase.L2, Phase.L3, Phase.L1))

@@ -118,7 +118,8 @@ def test_all_bad_options_are_told_at_once(context):
 
 
 def test_what_others_read_in_the_block_is_left_to_them(context):
-    connect(GOOD | {"when_lost": {"after": "15 s", "assume": "50 A"}}, context)
+    others = {"when_lost": {"after": "15 s", "assume": "50 A"}, "feeds_in": False}
+    connect(GOOD | others, context)
 
 
 # ── Over a socket ─────────────────────────────────────────────────────────────────────────
