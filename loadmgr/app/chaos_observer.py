@@ -9,7 +9,7 @@ from typing import Any
 
 from loadmgr.core import building
 from loadmgr.core.state import State
-from loadmgr.events import Event, Sent, SessionEnded, SetLimit
+from loadmgr.events import Event, Sent, SessionEnded, SetLimit, StationConnected
 from loadmgr.model import EvseId, Limit, MeterId, Plan, Site
 from loadmgr.simulate.chaos_faults import Kind
 from loadmgr.simulate.plant import Plant
@@ -24,7 +24,7 @@ class Observed:
     quarantined_s: tuple[float, ...]  # from an ignored limit to the quarantine
     disobeyed_s: tuple[float, ...]  # how long a charger drew more than it was told
     capped_s: tuple[float, ...]  # from a meter's last true word to its declared worst case
-    in_control_s: tuple[float, ...]  # from the start of the process to the first decision
+    in_control_s: tuple[float, ...]  # from the first charger that calls to control of all who did
     apart_s: tuple[float, ...]  # between two raises of one charger; the lowest hundred
     stops: int  # a charging car was told 0 A
     car_hours: float
@@ -45,7 +45,8 @@ class Observer:
     ticks: int = 0
     orders: int = 0
     _off_s: float = 0.0
-    _started_s: float | None = None
+    _called_s: float | None = None  # when the first charger called this engine
+    _in_control: bool = False
     _now: Callable[[], float] = field(default=lambda: 0.0)
     _ill: dict[MeterId, float] = field(default_factory=dict)
     _disobeys: dict[EvseId, _Disobedience] = field(default_factory=dict)
@@ -58,7 +59,8 @@ class Observer:
 
     def attend(self, engine: Any, now: Callable[[], float], off_s: float) -> None:
         """A new engine starts."""
-        self._off_s, self._now, self._started_s = off_s, now, now()
+        self._off_s, self._now = off_s, now
+        self._called_s, self._in_control = None, False
         self._raised_s.clear()
         self._ill.clear()  # a new engine believes no meter before three good samples
         engine.on_tick.append(self._on_tick)
@@ -79,9 +81,9 @@ class Observer:
 
     def _on_tick(self, state: State, plan: Plan) -> None:
         self.ticks += 1
-        if self._started_s is not None:
-            self._found["in_control"].append(self._now() - self._started_s)
-            self._started_s = None
+        if self._called_s is not None and not self._in_control and _controlled(state):
+            self._found["in_control"].append(self._now() - self._called_s)
+            self._in_control = True
         now_s = plan.at.timestamp() - self._off_s
         if self._ill:
             lost = building.lost(self.site, state, plan.at)
@@ -106,6 +108,8 @@ class Observer:
                 self._found["disobeyed"].append(now_s - self._disobeys.pop(evse).since_s)
 
     def _on_event(self, event: Event, state: State) -> None:
+        if isinstance(event, StationConnected) and self._called_s is None:
+            self._called_s = self._now()
         if isinstance(event, SessionEnded):
             self._commanded.pop(event.evse, None)
             self._raised_s.pop(event.evse, None)
@@ -137,3 +141,12 @@ class Observer:
             stops=self._stops,
             car_hours=self._car_s / 3600.0,
         )
+
+
+def _controlled(state: State) -> bool:
+    """Of every charger that is connected it is known what it does alone."""
+    return all(
+        belief.fallback_checked == belief.connection
+        for belief in state.evses.values()
+        if belief.connection is not None
+    )
