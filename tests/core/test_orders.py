@@ -142,7 +142,7 @@ def test_a_charger_is_taken_out_when_the_order_leaves_and_back_only_when_it_is_c
     talk.sends(back)
     assert talk.of("A").withdrawn
     talk.confirms(back)
-    assert not talk.of("A").withdrawn
+    assert talk.of("A").withdrawn is False
 
 
 def test_a_fallback_that_nobody_has_read_stays_unknown_when_another_one_is_written():
