@@ -1,9 +1,10 @@
 """What a day could have brought at most: a linear program that knows everything beforehand.
 
-It knows who comes when and wants what, and what the building draws in every second. Nothing in it
-is late, ramps, tapers, keeps a minimum or takes turns. It shares the site's own limits (fuses less
-margins, contracts) and its own view of wiring: where the site does not know which phases a car
-uses, all of them count.
+It knows who comes when and wants what, and what the building will draw. Nothing in it ramps,
+tapers, keeps a minimum or takes turns. Three things it shares with everybody: the site's limits
+(fuses less margins, contracts, and what was declared where nothing measures); its view of wiring (where the site does not know which phases
+a car uses, all of them count); and that a charger and its car take their time to follow, so that
+they have to be down before the building is up.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import numpy as np
 from loadmgr.model import Circuit, Evse, Site
 from loadmgr.simulate.arrivals import Visit
 from loadmgr.simulate.chaos_site import World
-from loadmgr.units import NOTHING, PerPhase, add, power_w
+from loadmgr.units import PerPhase, power_w
 from solver import Problem, solve
 from solver.problem import Floats
 
 STEP_S = 60.0
 LOOK_S = 5.0  # how often the building is looked at within a step
+AHEAD = 3  # looks that a car has to be down before: 7 s for the station and 5 s for the car
 
 
 def most_wh(world: World, *, start_s: float, seconds: float) -> float:
@@ -63,19 +65,19 @@ def _capacity(world: World, start_s: float, steps: int) -> Floats:
     """(K, R, T) What is left for cars on average over each step. [A or W]"""
     site = world.site
     looks = round(STEP_S / LOOK_S)
+    at_s = start_s + LOOK_S * np.arange(steps * looks + AHEAD)
+    own = {name: np.array([load.at(t) for t in at_s]) for name, load in world.buildings.items()}
     left = np.zeros((len(site.circuits), 4, steps))
     for k, circuit in enumerate(site.circuits):
-        below = [
-            c for c in site.circuits if circuit.id in site.path[c.id] and c.id in world.buildings
-        ]
-        usable = _usable(circuit)
-        for t in range(steps):
-            for look in range(looks):
-                at_s = start_s + STEP_S * t + LOOK_S * look
-                load = NOTHING
-                for other in below:
-                    load = add(load, world.buildings[other.id].at(at_s))
-                left[k, :, t] += np.maximum(usable - np.array(_load(site, load)), 0.0) / looks
+        below = [c for c in site.circuits if circuit.id in site.path[c.id] and c.id in own]
+        current_a = np.zeros((len(at_s), 3))
+        for c in below:
+            metered = circuit.meter is not None or c.meter is not None
+            current_a += own[c.id] if metered else np.array(c.building_a)
+        load = np.column_stack((current_a, current_a.sum(axis=1) * site.voltage_v))
+        ahead = np.lib.stride_tricks.sliding_window_view(load, AHEAD, axis=0).max(axis=2)
+        room = np.maximum(_usable(circuit) - ahead[: steps * looks], 0.0)
+        left[k] = room.reshape(steps, looks, 4).mean(axis=1).T
     return left
 
 
