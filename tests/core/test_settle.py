@@ -554,3 +554,52 @@ def test_a_fallback_is_given_up_where_the_building_alone_fills_the_fuse():
     assert targets(talk) == {"A": 11.0, "B": 11.0}
     talk.after(1).meter(25.0, 10.0, 10.0)
     assert sum(targets(talk).values()) <= 7.0
+
+
+@pytest.mark.parametrize(
+    ("fallbacks_a", "room_a", "told_a"),
+    [
+        ((6.0, 6.0, 6.0), 18.0, [6.0, 6.0, 6.0]),
+        ((6.0, 6.0, 6.0), 15.0, [0.0, 6.0, 6.0]),  # one pauses, and that is enough
+        ((6.0, 6.0, 6.0), 12.0, [0.0, 6.0, 6.0]),
+        ((6.0, 6.0, 6.0), 11.0, [0.0, 0.0, 6.0]),
+        ((6.0, 6.0, 6.0), 0.0, [0.0, 0.0, 0.0]),
+        ((8.0, 12.0, 10.0), 26.0, [8.0, 8.0, 10.0]),  # the highest gives way first
+        ((8.0, 12.0, 10.0), 24.0, [8.0, 6.0, 10.0]),
+        ((8.0, 12.0, 10.0), 23.9, [8.0, 0.0, 10.0]),  # below its minimum it is paused
+        ((8.0, 12.0, 10.0), 16.0, [8.0, 0.0, 8.0]),
+        ((40.0, 12.0, 10.0), 44.0, [22.0, 12.0, 10.0]),
+    ],
+)
+def test_what_is_set_aside_is_lowered_no_more_than_a_fuse_needs(fallbacks_a, room_a, told_a):
+    talk = Talk(site_of(bay("A"), bay("B"), bay("C"), fuse_a=96.0))
+    for name, fallback_a in zip("ABC", fallbacks_a, strict=True):
+        talk.ready(name, fallback_a=fallback_a)
+        talk.holds(name, min(32.0, fallback_a))
+    talk.after(60)
+    talk.site = replace(talk.site, circuits=(fuse("main", room_a),))
+    assert moment(talk).current_a == dict(zip("ABC", told_a, strict=True))
+
+
+def test_only_who_is_on_an_overloaded_row_gives_way():
+    """A stands on L1, B on L2, which is short by 4 A; C is on all, and higher."""
+    site = site_of(
+        bay("A", "main", L1), bay("B", "main", L2), bay("C"), offline=Offline(fallback_a=10.0)
+    )
+    talk = Talk(site)
+    talk.ready("A", "B", "C", fallback_a=10.0)
+    for name in "ABC":
+        talk.holds(name, 10.0)
+    talk.after(60)
+    talk.site = replace(talk.site, circuits=(replace(fuse("main", 20.0), rating_a=(20, 16, 20)),))
+    assert moment(talk).current_a == {"A": 10.0, "B": 6.0, "C": 10.0}
+
+
+def test_a_contract_that_is_overloaded_is_relieved_in_watt():
+    talk = Talk(site_of(bay("A"), bay("B", "main", L1), fuse_a=63.0))
+    talk.ready("A", "B", fallback_a=10.0)
+    talk.holds("A", 10.0)
+    talk.holds("B", 10.0)
+    talk.after(60)
+    talk.site = replace(talk.site, circuits=(fuse("main", 63.0, max_power_w=230.0 * 34.0),))
+    assert moment(talk).current_a == {"A": 8.0, "B": 10.0}
