@@ -42,8 +42,10 @@ class Fleet:
             self._workspaces.append(Workspace(threads=1))
         answers: list[Solution | None] = [None] * len(problems)
 
-        def work(first: int) -> None:
-            for s in range(first, len(problems), self.threads):
+        places = iter(range(len(problems)))  # whoever is free takes the next site
+
+        def work(_: int) -> None:
+            for s in places:
                 answers[s] = self._workspaces[s].solve(problems[s], method, tol, deadline_s)
 
         with ThreadPoolExecutor(self.threads) as pool:

@@ -10,7 +10,7 @@ from solver.problem import Floats, Ints
 from solver.simplex_basis import COLUMNS, PIVOTS, UPDATES, Basis, fresh_basis, memory_of_basis
 from solver.simplex_inverse import Inverse
 from solver.simplex_kernel import CRAMPED, DONE, LATE, LOST, STALE, choose, pivot_until
-from solver.simplex_layout import Asked, Marks, Net, Words, lay_out, measure, memory_of
+from solver.simplex_layout import Asked, Marks, Net, lay_out, measure, memory_of
 from solver.simplex_memory import WIDTH, beyond, compiled, entry, pointer
 from solver.simplex_start import (
     choose_bounds,
@@ -22,6 +22,7 @@ from solver.simplex_start import (
     start_cold,
 )
 from solver.simplex_warm import rebuild, start_warm
+from solver.ties import Words
 
 # How often the inverse is built anew, or values are taken afresh, before giving up.
 PATIENCE = 8

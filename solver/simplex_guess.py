@@ -11,7 +11,7 @@ import numpy as np
 
 from solver.problem import Floats, Problem
 from solver.simplex_drive import Kept
-from solver.simplex_layout import Words
+from solver.ties import Words
 
 # A cell is between its bounds, and a row has a price, beyond this part of what is usual.
 BETWEEN, PRICED = 1e-3, 1e-3

@@ -19,13 +19,9 @@ from numpy.typing import NDArray
 
 from solver.problem import Floats, Ints
 from solver.simplex_memory import WIDTH, beyond, compiled
+from solver.ties import CHANCE, DECIDES, Words
 
-Words = NDArray[np.uint64]
 Marks = NDArray[np.int8]
-
-# Share of the typical worth that decides between equally good plans. It also keeps the dual
-# simplex from cycling: with ties unbroken it stalls at 1,000 cars.
-DECIDES = 5e-7
 
 # The step of a cell that pads a participant to whole vectors.
 PADDING = -(1 << 40)
@@ -245,7 +241,7 @@ def _fill_in(net: Net, asked: Asked, wanted: Marks, stay: Ints, unit: float) -> 
     """The cells of each participant: where they stand, what they hold and are worth."""
     free = np.empty(net.steps, np.int64)
     _count(net, wanted, stay, free)
-    scale = 0.02 / 2.0**53
+    scale = CHANCE / 2.0**53
     j = 0
     for e in range(net.cars):
         i = net.order[e]

@@ -29,7 +29,7 @@ SMALLEST_ENTRY = 1e-12
 
 # The first look goes so many times as far as the latest steps went on average, the next ones so
 # much further each; the one after the last sees everything.
-REACH, FURTHER, LOOKS = 2.0, 8.0, 3
+REACH, FURTHER, LOOKS = 4.0, 8.0, 3
 
 
 @part
