@@ -2,9 +2,10 @@
 
 It knows who comes when and wants what, and what the building will draw. Nothing in it ramps,
 tapers, keeps a minimum or takes turns. Three things it shares with everybody: the site's limits
-(fuses less margins, contracts, and what was declared where nothing measures); its view of wiring (where the site does not know which phases
-a car uses, all of them count); and that a charger and its car take their time to follow, so that
-they have to be down before the building is up.
+(fuses less margins, contracts, and what was declared where nothing measures); its view of
+wiring (where the site does not know which phases a car uses, all of them count); and that a
+charger and its car take their time to follow, so that they have to be down before the building
+is up.
 """
 
 from __future__ import annotations

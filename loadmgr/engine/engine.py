@@ -79,6 +79,7 @@ class Engine:
         self._attention = asyncio.Event()
         self._replan = True
         self._ticked_at = float("-inf")
+        self._waiting: dict[int, Order] = {}  # for the journal, before they leave
         self._orders: asyncio.TaskGroup
 
     # ── Inbox ──
@@ -203,6 +204,7 @@ class Engine:
         """Send what is safe now. What may raise anything is on disk before it leaves."""
         if self.plan is None:
             return
+        self._withdraw_overtaken(self.plan)
         orders = due(self.site, self.state, self.plan, self.clock.now(), raises=self._scribe.works)
         rising: list[Order] = []
         for order in orders:
@@ -226,20 +228,35 @@ class Engine:
         return isinstance(order, SetLimit) and order.current_a < standing
 
     async def _execute_written(self, orders: Sequence[Order]) -> None:
-        if await self._scribe.written():
-            for order in orders:
+        waiting = {order.serial: order for order in orders}
+        self._waiting |= waiting
+        written = await self._scribe.written()
+        for order in [self._waiting.pop(n) for n in waiting if n in self._waiting]:
+            if written:
                 self._orders.create_task(self._execute(order))
-            return
-        for order in orders:  # it never left, and that is certain
-            self.emit(
-                Refused(
-                    at=self.clock.now(),
-                    serial=order.serial,
-                    evse=order.evse,
-                    connection=order.connection,
-                    reason="not sent: the journal cannot be written",
-                )
+            else:
+                self._never_left(order, "the journal cannot be written")
+
+    def _withdraw_overtaken(self, plan: Plan) -> None:
+        """A raise that still waits for a slow disk must not stand in the way of a decrease."""
+        for order in list(self._waiting.values()):
+            allocation = plan.allocations.get(order.evse)
+            wanted_a = 0.0 if allocation is None else allocation.current_a
+            if isinstance(order, SetLimit) and order.current_a > wanted_a:
+                del self._waiting[order.serial]
+                self._never_left(order, "the plan has changed")
+
+    def _never_left(self, order: Order, why: str) -> None:
+        """It is certain that nobody has heard of it."""
+        self.emit(
+            Refused(
+                at=self.clock.now(),
+                serial=order.serial,
+                evse=order.evse,
+                connection=order.connection,
+                reason=f"not sent: {why}",
             )
+        )
 
     async def _execute(self, order: Order) -> None:
         try:

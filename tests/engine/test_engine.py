@@ -287,6 +287,38 @@ def test_a_raise_whose_own_line_cannot_be_written_never_leaves():
     in_virtual_time(story)
 
 
+def test_a_decrease_does_not_wait_behind_a_raise_that_waits_for_a_slow_disk():
+    async def story() -> None:
+        journal = Failing()
+        rig = Rig(park(), journal=journal)
+        await asyncio.sleep(30)
+        await rig.plug("A")
+        await asyncio.sleep(60)
+        assert rig.true_a("A") == 30.0
+        rig.engine.emit(limit(rig, 10.0, lasts_s=30.0))
+        await asyncio.sleep(25)
+        assert rig.true_a("A") == 10.0
+        journal_writes = rig.engine._scribe.written
+
+        async def slowly() -> bool:
+            await asyncio.sleep(20.0)
+            return await journal_writes()
+
+        rig.engine._scribe.written = slowly  # type: ignore[method-assign]
+        await asyncio.sleep(10)  # the limit has ended: a raise waits for the disk
+        assert rig.engine.state.evses[EvseId("A")].in_flight is not None
+        rig.engine.emit(limit(rig, 7.0, lasts_s=600.0))
+        since_s = rig.now_s
+        await asyncio.sleep(1)
+        assert [order.current_a for order in rig.gateway.limits(since_s)] == [7.0]
+        await asyncio.sleep(60)
+        assert rig.true_a("A") == 7.0, "and what was withdrawn never leaves"
+        assert [order.current_a for order in rig.gateway.limits(since_s)] == [7.0]
+        await rig.kill()
+
+    in_virtual_time(story)
+
+
 def test_without_a_journal_only_decreases_leave_and_increases_come_back_with_it():
     async def story() -> None:
         journal = Failing()
