@@ -581,6 +581,18 @@ def test_what_is_set_aside_is_lowered_no_more_than_a_fuse_needs(fallbacks_a, roo
     assert moment(talk).current_a == dict(zip("ABC", told_a, strict=True))
 
 
+def test_of_equals_the_first_gives_way():
+    talk = park(40, 240.0)
+    names = [evse.id for evse in talk.site.evses]
+    for name in names:
+        talk.proves(name, 6.0)
+        talk.holds(name, 6.0)
+    talk.after(60)
+    talk.site = replace(talk.site, circuits=(fuse("main", 222.0),))
+    paused = [name for name, current_a in moment(talk).current_a.items() if current_a == 0.0]
+    assert paused == names[:3]
+
+
 def test_only_who_is_on_an_overloaded_row_gives_way():
     """A stands on L1, B on L2, which is short by 4 A; C is on all, and higher."""
     site = site_of(
