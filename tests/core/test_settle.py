@@ -581,6 +581,16 @@ def test_what_is_set_aside_is_lowered_no_more_than_a_fuse_needs(fallbacks_a, roo
     assert moment(talk).current_a == dict(zip("ABC", told_a, strict=True))
 
 
+def test_a_small_fallback_is_lowered_as_well():
+    """For a charger that goes down to half an ampere."""
+    talk = Talk(site_of(bay("A", min_a=0.5)))
+    talk.ready("A", fallback_a=0.8)
+    talk.holds("A", 0.8)
+    talk.after(60)
+    talk.site = replace(talk.site, circuits=(fuse("main", 0.6),))
+    assert moment(talk).current_a == {"A": 0.6}
+
+
 def test_of_equals_the_first_gives_way():
     talk = park(40, 240.0)
     names = [evse.id for evse in talk.site.evses]
