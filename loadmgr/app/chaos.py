@@ -21,7 +21,7 @@ from loadmgr.app.chaos_solver import Solver, Trouble
 from loadmgr.engine.clock import SteadyClock
 from loadmgr.engine.decide import Inline
 from loadmgr.engine.engine import Engine
-from loadmgr.events import LimitSet
+from loadmgr.events import Heartbeat, LimitReleased, LimitSet
 from loadmgr.model import UNLIMITED, EvseId, Limit, MeterId, StationId
 from loadmgr.ports import Emit
 from loadmgr.simulate.chaos_faults import (
@@ -44,6 +44,7 @@ from loadmgr.simulate.visits import play
 
 START_S = EPOCH.timestamp() + 6 * 3600.0
 ANSWER_WITHIN_S = 10.0
+BEATS_S = 40.0  # of the utility, a third of what it is allowed
 FOLLOWS_S = 15.0  # who can be told again has to be told, and charger and car take their time
 
 
@@ -88,6 +89,7 @@ class _Life:
         self.wall_off_s = 0.0
         self.down = False
         self._tampered: dict[StationId, int] = {}  # by which fault a station disobeys
+        self._silent_until_s = float("-inf")
         self._away_s: dict[StationId, float] = {}  # when it was last out of reach
 
     async def live(self) -> Lived:
@@ -119,8 +121,8 @@ class _Life:
         }
         self.disk = Disk(loop)
         self.solver = Solver()
-        self.observer = Observer(self.site, self.plant)
-        world = [asyncio.create_task(self.gateway.live())]
+        self.observer = Observer(self.site, self.plant, self._reachable)
+        world = [asyncio.create_task(self.gateway.live()), asyncio.create_task(self._utility())]
         await asyncio.sleep(0)
         self._start()
         world += [
@@ -151,7 +153,6 @@ class _Life:
             for task in done:
                 if not task.cancelled() and task.exception() is not None:
                     task.result()
-            self.observer.look(self.engine, self.clock.now().timestamp())
 
     def _lived(self) -> Lived:
         truth = self.plant.truth
@@ -214,6 +215,43 @@ class _Life:
         for _ in range(rng.randrange(4)):
             await asyncio.sleep(0)
 
+    # ── The utility ──
+
+    async def _utility(self) -> None:
+        """Lets every engine hear of it and of its limits, unless something keeps it from that."""
+        told: Any = None
+        while self.site.failsafes:
+            await asyncio.sleep(BEATS_S)
+            silent = self.loop.time() < self._silent_until_s
+            if self.down or silent:
+                told = None if silent else told
+                continue
+            for failsafe in self.site.failsafes:
+                at = self.engine.clock.now()
+                if told is not self.engine:
+                    self.engine.emit(LimitReleased(at=at, name=failsafe.name, source="utility"))
+                self.engine.emit(Heartbeat(at=at, name=failsafe.name))
+            told = self.engine
+
+    async def _silence(self, fault: Fault) -> None:
+        """Nothing is heard of the utility: from its heartbeat's end its fail-safe limit holds."""
+        self._silent_until_s = max(self._silent_until_s, self.loop.time() + fault.lasts_s)
+        for failsafe in self.site.failsafes:
+            if fault.lasts_s <= failsafe.heartbeat_s + FOLLOWS_S:
+                continue
+            await asyncio.sleep(failsafe.heartbeat_s)
+            until = self.clock.now() + timedelta(seconds=fault.lasts_s - failsafe.heartbeat_s)
+            limit = Limit(
+                name=failsafe.name,
+                circuit=failsafe.circuit,
+                current_a=failsafe.current_a,
+                power_w=failsafe.power_w,
+                source="utility",
+                valid_from=self.clock.now(),
+                valid_until=until,
+            )
+            self.observer.limited(limit, self.clock.now().timestamp())
+
     # ── Faults ──
 
     async def _happen(self, fault: Fault) -> None:
@@ -265,6 +303,8 @@ class _Life:
                 ) if any(v.evse == fault.evse for v in self.world.visits) else None
             case Kind.LIMIT:
                 self._limit(fault)
+            case Kind.UTILITY_SILENT:
+                await self._silence(fault)
             case Kind.KILL:
                 await self._kill(fault)
             case Kind.OUR_CLOCK:
@@ -336,13 +376,17 @@ class _Life:
         if not self.down:
             self.engine.emit(LimitSet(at=now, limit=limit))
 
+    def _reachable(self, station: StationId) -> bool:
+        """It hears us, and does what it says."""
+        away = self.gateway.unreachable(station, self.plant.now_s)
+        return not (self.down or away or station in self._tampered)
+
     def _out_of_reach(self) -> Vector:
         """True currents of chargers that nobody can tell anything, or could a moment ago. [A]"""
         found: list[float] = []
         now_s = self.plant.now_s
         for evse in self.site.evses:
-            away = self.down or evse.station in self._tampered
-            if away or self.gateway.unreachable(evse.station, now_s):
+            if not self._reachable(evse.station):
                 self._away_s[evse.station] = now_s
             away = now_s - self._away_s.get(evse.station, float("-inf")) <= FOLLOWS_S
             found += self.plant.outlets[evse.id].site_a if away else (0.0, 0.0, 0.0)

@@ -10,9 +10,12 @@ from typing import Any
 from loadmgr.core import building
 from loadmgr.core.state import State
 from loadmgr.events import Event, Sent, SessionEnded, SetLimit, StationConnected
-from loadmgr.model import EvseId, Limit, MeterId, Plan, Site
+from loadmgr.model import EvseId, Limit, MeterId, Plan, Site, StationId
 from loadmgr.simulate.chaos_faults import Kind
 from loadmgr.simulate.plant import Plant
+from loadmgr.units import power_w
+
+NOISE_A = 0.1  # of a meter
 
 LOST = frozenset({Kind.METER_SILENT, Kind.METER_FROZEN, Kind.METER_STUCK, Kind.METER_NAN})
 
@@ -22,6 +25,7 @@ class Observed:
     """Durations in seconds, one per case."""
 
     quarantined_s: tuple[float, ...]  # from an ignored limit to the quarantine
+    limited_s: tuple[float, ...]  # from a limit in force to no more than it, or no car left
     disobeyed_s: tuple[float, ...]  # how long a charger drew more than it was told
     capped_s: tuple[float, ...]  # from a meter's last true word to its declared worst case
     in_control_s: tuple[float, ...]  # from the first charger that calls to control of all who did
@@ -42,6 +46,7 @@ class Observer:
 
     site: Site
     plant: Plant
+    reachable: Callable[[StationId], bool]
     ticks: int = 0
     orders: int = 0
     _off_s: float = 0.0
@@ -49,6 +54,7 @@ class Observer:
     _in_control: bool = False
     _now: Callable[[], float] = field(default=lambda: 0.0)
     _ill: dict[MeterId, float] = field(default_factory=dict)
+    _limits: dict[str, tuple[Limit, float]] = field(default_factory=dict)
     _disobeys: dict[EvseId, _Disobedience] = field(default_factory=dict)
     _commanded: dict[EvseId, float] = field(default_factory=dict)
     _raised_s: dict[EvseId, float] = field(default_factory=dict)
@@ -74,10 +80,9 @@ class Observer:
         self._ill.pop(meter, None)
 
     def limited(self, limit: Limit, now_s: float) -> None:
-        """A utility asked for something."""
-
-    def look(self, engine: Any, now_s: float) -> None:
-        """Now and then, from outside."""
+        """A utility's limit comes into force. One that is kept already shows nothing."""
+        if not self._kept(limit):
+            self._limits[limit.name] = limit, now_s
 
     def _on_tick(self, state: State, plan: Plan) -> None:
         self.ticks += 1
@@ -89,7 +94,28 @@ class Observer:
             lost = building.lost(self.site, state, plan.at)
             for meter in [m for m in self._ill if m in lost]:
                 self._found["capped"].append(now_s - self._ill.pop(meter))
+        self._check_limits(now_s)
         self._check_obedience(state, now_s)
+
+    def _check_limits(self, now_s: float) -> None:
+        """Limits that are kept by now; those that cannot be, for want of a link, do not count."""
+        for name, (limit, since_s) in list(self._limits.items()):
+            ends_s = None if limit.valid_until is None else limit.valid_until.timestamp()
+            away = not all(self.reachable(evse.station) for evse in self.site.below[limit.circuit])
+            if away or (ends_s is not None and now_s > ends_s):
+                del self._limits[name]
+            elif self._kept(limit):
+                self._found["limited"].append(now_s - since_s)
+                del self._limits[name]
+
+    def _kept(self, limit: Limit) -> bool:
+        total_a = self.plant.circuit_a(limit.circuit)
+        below = [self.plant.outlets[evse.id] for evse in self.site.below[limit.circuit]]
+        if all(max(outlet.terminal_a) <= 0.0 for outlet in below):
+            return True  # what is left is the building's
+        fits = all(a <= most + NOISE_A for a, most in zip(total_a, limit.current_a, strict=True))
+        watts = power_w(total_a, self.site.voltage_v)
+        return fits and (limit.power_w is None or watts <= limit.power_w + 700.0 * NOISE_A)
 
     def _check_obedience(self, state: State, now_s: float) -> None:
         seconds = 0.0 if self._ticked_s is None else now_s - self._ticked_s
@@ -134,6 +160,7 @@ class Observer:
         found = self._found
         return Observed(
             quarantined_s=tuple(found["quarantined"]),
+            limited_s=tuple(found["limited"]),
             disobeyed_s=tuple(found["disobeyed"]),
             capped_s=tuple(found["capped"]),
             in_control_s=tuple(found["in_control"]),

@@ -106,6 +106,9 @@ def _bounds(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
         "overload under a meter that lies": _bound(lied, "45 s"),
         "ignored limit to quarantine": _bound((s for o in seen for s in o.quarantined_s), "40 s"),
         "meter lost to declared worst case": _bound((s for o in seen for s in o.capped_s), "30 s"),
+        "utility limit to currents below it": _bound(
+            (s for o in seen for s in o.limited_s), "15 s"
+        ),
         "first call after a start to control": _bound(
             (s for o in seen for s in o.in_control_s), "10 s"
         ),

@@ -22,7 +22,7 @@ from loadmgr.core.ledger import allowed_current, lawful, worst_current
 from loadmgr.core.state import EvseState, MeterState, State
 from loadmgr.events import CircuitMeasured
 from loadmgr.model import CircuitId, Evse, Meter, MeterId, Site
-from loadmgr.units import NOTHING, PHASES, PerPhase, add, higher, lower, subtract
+from loadmgr.units import NOTHING, PHASES, PerPhase, add, higher, lower, on_each, subtract
 
 HOLD = timedelta(seconds=30)
 BUCKET = timedelta(seconds=5)
@@ -49,6 +49,9 @@ def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
     shown_a = doubt.shown(known, event)
     lowest, top = subtract(shown_a, most), subtract(shown_a, least)
     overloaded = tuple(shown_a[p] > circuit.usable_a[p] for p in PHASES)
+    if any(shown_a[p] > circuit.rating_a[p] for p in PHASES):
+        certain = subtract(shown_a, _certain(site, state, meter, event.at))
+        top = higher(top, certain)
     before = known.building_a if known.at is not None else lowest
     estimate = [
         # No benefit of the doubt for a phase that is over its limit right now.
@@ -121,6 +124,24 @@ def _car(site: Site, evse: Evse, belief: EvseState, now: datetime) -> tuple[PerP
         allowed = max((*lawful(belief, now), belief.fallback_a or 0.0))
         high = higher(high, evse.worst_a(min(evse.max_a, allowed)))
     return low, high
+
+
+def _certain(site: Site, state: State, meter: Meter, now: datetime) -> PerPhase:
+    """What the cars draw for certain, phase by phase: what surely falls when they are told to. [A]
+
+    Where a fuse is overloaded, a car that may be on another phase is no relief to count on.
+    """
+    total = NOTHING
+    for evse in site.below[meter.circuit]:
+        belief = state.evses[evse.id]
+        low, _ = _car(site, evse, belief, now)
+        told = [r.terminal_a for r in belief.readings if now - r.at <= FRESH]
+        if not evse.wiring.known or None in told:
+            on_all = len(evse.wiring.terminals) == len(PHASES)
+            least = min((min(a) for a in told if a is not None), default=0.0)
+            low = lower(low, on_each(least, PHASES)) if on_all and None not in told else NOTHING
+        total = add(total, low)
+    return total
 
 
 def _hold(

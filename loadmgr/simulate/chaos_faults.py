@@ -59,6 +59,7 @@ class Kind(StrEnum):
     METER_SWAPPED = "meter-swapped"
     # From above.
     LIMIT = "utility-limit"
+    UTILITY_SILENT = "utility-silent"
     # Ourselves.
     KILL = "kill"
     OUR_CLOCK = "our-clock"  # the wall clock is set; it shows after the next start
@@ -151,6 +152,8 @@ def only(faults: Sequence[Fault], kinds: frozenset[Kind]) -> tuple[Fault, ...]:
 
 
 def _possible(kind: Kind, site: Site) -> bool:
+    if kind is Kind.UTILITY_SILENT:
+        return bool(site.failsafes)
     return kind not in METERS or bool(site.meters)
 
 

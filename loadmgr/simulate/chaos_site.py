@@ -17,6 +17,7 @@ from loadmgr.model import (
     CircuitId,
     Evse,
     EvseId,
+    Failsafe,
     Meter,
     MeterId,
     Offline,
@@ -84,6 +85,7 @@ def world(
         evses=evses,
         policy=_policy(rng),
         offline=Offline(fallback_a=fallback_a),
+        failsafes=_failsafes(seed, circuits[0]),
         tariff=Tariff(currency="EUR", prices=((time(6), 0.3), (time(9), 0.2), (time(17), 0.4))),
     )
     stays_h = (0.2, rng.uniform(1.0, 4.0))
@@ -235,8 +237,14 @@ def _circuits(
     return tuple(reversed(circuits)), tuple(reversed(meters))
 
 
-def _fuse(at_least_a: float) -> float:
-    return next((float(a) for a in FUSES_A if a >= at_least_a), at_least_a)
+def _failsafes(seed: int, root: Circuit) -> tuple[Failsafe, ...]:
+    """A third of the sites have a utility that must be heard of."""
+    rng = random.Random(f"utility:{seed}")
+    if rng.random() > 1 / 3:
+        return ()
+    share = rng.uniform(0.4, 0.9)
+    limit_a = (share * root.rating_a[0],) * 3
+    return (Failsafe(name="utility", circuit=root.id, current_a=limit_a, heartbeat_s=120.0),)
 
 
 def _policy(rng: random.Random) -> Policy:

@@ -118,3 +118,12 @@ def test_the_command_prints_seeds_figures_and_how_it_went() -> None:
 def test_a_wrong_option_is_named(option: str, says: str) -> None:
     answer = CliRunner().invoke(app, ["simulate", "--chaos", option])
     assert answer.exit_code == 2 and says in answer.output
+
+
+def test_a_silent_utility_leaves_its_fail_safe_limit_in_force() -> None:
+    silent = frozenset({Kind.UTILITY_SILENT})
+    ask = replace(SMALL, seed=37, seconds=5400.0, faults_every_s=8.0, kinds=silent)
+    assert prepared(ask)[0].site.failsafes
+    lived = play(ask).lived
+    assert lived.struck[Kind.UTILITY_SILENT] > 0 and is_safe(lived)
+    assert lived.observed.limited_s and max(lived.observed.limited_s) <= 15.0

@@ -8,8 +8,8 @@ import pytest
 
 from loadmgr.core import building
 from loadmgr.core.building import BUCKET, HOLD, believed
-from loadmgr.model import CircuitId, Meter, MeterId
-from tests.core.talk import MAIN, Talk, bay, fuse, metered, site_of
+from loadmgr.model import CircuitId, Meter, MeterId, Wiring
+from tests.core.talk import L1, MAIN, Talk, bay, fuse, metered, site_of
 
 
 def load(talk: Talk, circuit: str = "main") -> tuple[float, float, float]:
@@ -261,3 +261,19 @@ def test_a_charger_whose_readings_froze_does_not_keep_a_fuse_overloaded():
         talk.after(5).draws("A", 16.0)
         talk.meter(64.0, 64.0, 64.0)
     assert min(building.believed(talk.site, talk.state, talk.now)[MAIN]) >= 49.0 - 1e-9
+
+
+def test_what_relieves_an_overloaded_fuse_is_only_what_is_surely_on_it():
+    """Found by chaos, seed 6008: a car was paused that was on another phase, and nothing fell."""
+    talk = Talk(metered(bay("A"), bay("B", "main", L1, wiring=Wiring((L1,), known=False))))
+    talk.ready("A", "B")
+    talk.building(30.0)
+    for evse in ("A", "B"):
+        talk.holds(evse, 10.0)
+    for _ in range(4):
+        talk.after(5).draws("A", 10.0)
+        talk.draws("B", 10.0, 0.0, 0.0)
+        talk.meter(50.0, 40.0, 40.0)
+    talk.after(1).meter(59.0, 70.0, 49.0)
+    assert load(talk)[1] == pytest.approx(60.0), "nothing says that the other car is on L2"
+    assert load(talk)[2] == pytest.approx(30.0), "and L3 is not overloaded"
