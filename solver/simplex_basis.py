@@ -204,9 +204,30 @@ def move(net: Net, b: Basis, j: int, by: float) -> None:
 
 @part
 def shift(net: Net, b: Basis, j: int, by: float, excess: Floats) -> None:
-    """Move a cell and note what that adds to the tight rows."""
-    move(net, b, j, by)
-    add_tight(net, b, j, by, excess)
+    """The same, noting what that adds to the tight rows."""
+    b.x[j] += by
+    if b.status[j] >= BASIC:
+        list_cell(net, b, j)
+    t = net.step[j]
+    if t < 0:
+        return
+    e = net.car[j]
+    base = t * net.circuits
+    p = net.lift[base + net.at[e]]
+    while p >= 0:
+        for r in range(net.rows):
+            a = net.alpha[e * net.rows + r]
+            if a != 0.0:
+                line = (base + p) * net.rows + r
+                b.load[line] += a * by
+                s = b.spot[line]
+                if s >= 0:
+                    excess[s] += a * by
+                else:
+                    list_line(net, b, line)
+        p = net.up[p]
+        if p >= 0:
+            p = net.lift[base + p]
 
 
 @part

@@ -29,7 +29,7 @@ CLOSE = 1e-4
 # from the last tick and needs no more pivots than PIVOTS_EACH a car.
 SIMPLEX_CARS = 300
 SIMPLEX_TICK_CARS = 1500
-PIVOTS_EACH = 1.5
+PIVOTS_EACH = 2.5
 
 # What a certificate takes, and what HiGHS needs before it looks at its clock, for each cell
 # and row (measured on one busy core). [s]
