@@ -16,6 +16,7 @@ participants in several parts has a slot (a copy of its prices) in each of them.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -56,6 +57,7 @@ class Tree(NamedTuple):
 
     parent: Ints  # (S,) slot above, −1 at a root
     inner: NDArray[np.bool_]  # (S,) feeds other slots
+    order: Ints  # (S,) in which they are swept: leaves as their cars lie in memory, then upwards
     shared: Ints  # (S,) number among the circuits present in several parts, −1 if whole
     counts: NDArray[np.bool_]  # (S,) the one copy whose rows enter sums over circuits
     low: Ints  # (S,) first step whose rows can bind, in whole vectors
@@ -174,6 +176,7 @@ def lay_out(problem: Problem, parts: int = 2) -> Layout:
         tree=Tree(
             parent=parent,
             inner=inner,
+            order=_order(inner, part_slots),
             shared=shared,
             counts=counts,
             low=begins[of_circuit],
@@ -225,6 +228,15 @@ def _kinds(coupling: Floats) -> Ints:
     if not np.array_equal(coupling, coupling[first[kind]]):
         _, kind = np.unique(coupling, axis=0, return_inverse=True)
     return kind.reshape(n).astype(np.int64)
+
+
+def _order(inner: NDArray[np.bool_], part_slots: Ints) -> Ints:
+    """Slots of each part, those that feed others last and from the bottom up."""
+    order = np.arange(len(inner))
+    for first, last in itertools.pairwise(part_slots):
+        slots, feeds = order[first:last].copy(), inner[first:last]
+        order[first:last] = np.concatenate((slots[~feeds], slots[feeds][::-1]))
+    return order
 
 
 def _one_row(coupling: Floats) -> Ints:

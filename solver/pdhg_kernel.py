@@ -203,7 +203,8 @@ def sweep(cells, cars, tree, state, part, parity, omega, fresh, old, check):
             clear(loads, here, here + per_slot)
             if check:
                 clear(moves, here, here + per_slot)
-    for s in range(last - 1, first - 1, -1):
+    for turn in range(first, last):
+        s = tree.order[turn]
         here, up = s * per_slot, tree.parent[s]
         desk = here
         if not tree.inner[s]:
