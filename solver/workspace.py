@@ -31,6 +31,9 @@ SIMPLEX_CARS = 300
 SIMPLEX_TICK_CARS = 1500
 PIVOTS_EACH = 2.5
 
+# Ticks for which a basis is not tried again where it was given up: with many ties it always is.
+REST = 20
+
 # What a certificate takes, and what HiGHS needs before it looks at its clock, for each cell
 # and row (measured on one busy core). [s]
 AFTERWARDS_S = 5e-8
@@ -89,6 +92,7 @@ class Workspace:
         self.threads = threads or min(MOST_THREADS, len(os.sched_getaffinity(0)))
         self._warm: dict[str, Any] = {}
         self._seen: tuple[Problem, Floats, Floats] | None = None  # without a basis: x, prices
+        self._rest = 0  # ticks until a basis is tried again
         self._highs: Highs | None = None
         compiled.prepare()
 
@@ -177,8 +181,9 @@ class Workspace:
         """Whether the simplex method is worth trying first."""
         if problem.n <= SIMPLEX_CARS or problem.n > SIMPLEX_TICK_CARS:
             return problem.n <= SIMPLEX_CARS
+        self._rest = max(0, self._rest - 1)
         simplex = compiled.kernel("simplex")
-        if simplex is None:
+        if simplex is None or self._rest > 0:
             return False
         if self._seen is not None:
             self._warm["simplex"] = simplex.basis_of(*self._seen)
@@ -205,6 +210,7 @@ class Workspace:
                 self._seen = (asked, found.x, found.row_dual)
             elif name == "simplex" and not found.converged:
                 self._warm[name] = None
+                self._rest = REST
         return Raw(
             x=found.x + np.maximum(problem.lower, 0.0) if floors else found.x,
             row_dual=found.row_dual,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.subjects import Dials, site
-from solver import Status, Workspace, compiled, solve
+from solver import Problem, Status, Workspace, compiled, solve
 from solver.fleet import Fleet
 from solver.floors import without_floors
 from tests.solver.strategies import problems, random_problem
@@ -96,9 +96,25 @@ def test_from_tick_to_tick_a_middle_site_goes_on_from_a_basis():
     assert methods == ["pdhg", "simplex", "simplex", "simplex"]
 
 
-def test_where_everything_changed_a_basis_is_given_up_for_the_other_method(monkeypatch):
+def test_where_everything_changed_a_basis_is_given_up_for_a_while(monkeypatch):
     monkeypatch.setattr("solver.workspace.PIVOTS_EACH", 0.0)
-    workspace = Workspace()
-    for problem in site(Dials(cars=400, steps=24), 3).ticks(2):
+    monkeypatch.setattr("solver.workspace.REST", 2)
+    workspace, methods = Workspace(), []
+    for problem in site(Dials(cars=400, steps=24), 3).ticks(4):
         answer = workspace.solve(problem)
-        assert answer.status is Status.OPTIMAL and answer.method.startswith("pdhg")
+        methods.append(answer.method)
+        assert answer.status is Status.OPTIMAL
+    assert methods == ["pdhg", "pdhg after simplex", "pdhg", "pdhg after simplex"]
+
+
+@pytest.mark.parametrize("decades", [9, 15])
+def test_worths_of_many_decades_are_certified_all_the_same(decades):
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        base = random_problem(rng, n=10, steps=8)
+        value = base.value * 10.0 ** rng.uniform(-decades / 2, decades / 2, (10, 1))
+        problem = Problem(
+            step_h=base.step_h, parent=base.parent, capacity=base.capacity, circuit=base.circuit,
+            coupling=base.coupling, upper=base.upper, energy=base.energy, value=value,
+        )  # fmt: skip
+        assert solve(problem).status is Status.OPTIMAL
