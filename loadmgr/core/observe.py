@@ -61,6 +61,8 @@ def _connected(site: Site, state: State, event: StationConnected) -> State:
             in_flight=None,
             # What failed on the last connection says little about this one.
             failures=0,
+            failed_at=None,
+            failed_a=None,
             retry_at=None,
         )
 

@@ -87,13 +87,13 @@ def answered(evse: Evse, belief: EvseState, outcome: Outcome) -> EvseState:
     order = belief.in_flight
     belief = replace(belief, in_flight=None)
     if isinstance(outcome, Lost) or outcome.connection != belief.connection:
-        return _failed(belief, outcome)
+        return _failed(belief, order, outcome)
     if isinstance(outcome, Refused):
-        belief = _failed(belief, outcome)
+        belief = _failed(belief, order, outcome)
         return replace(
             belief, unknown=tuple(g for g in belief.unknown if g.serial != outcome.serial)
         )
-    belief = replace(belief, failures=0, retry_at=None)
+    belief = replace(belief, failures=0, failed_at=None, failed_a=None, retry_at=None)
     match order:
         case SetLimit():
             return _limit_confirmed(belief, outcome)
@@ -143,10 +143,19 @@ def _limit_confirmed(belief: EvseState, outcome: Confirmed) -> EvseState:
     )
 
 
-def _failed(belief: EvseState, outcome: Outcome) -> EvseState:
+def _failed(belief: EvseState, order: Order | None, outcome: Outcome) -> EvseState:
     failures = belief.failures + 1
     pause = min(RETRY_FIRST * 2 ** min(failures - 1, 6), RETRY_LONGEST)
-    return replace(belief, failures=failures, retry_at=outcome.at + pause)
+    lowest = belief.failed_a
+    if isinstance(order, SetLimit):
+        lowest = order.current_a if lowest is None else min(lowest, order.current_a)
+    return replace(
+        belief,
+        failures=failures,
+        failed_at=outcome.at,
+        failed_a=lowest,
+        retry_at=outcome.at + pause,
+    )
 
 
 def restarted(belief: EvseState, at: datetime) -> EvseState:
@@ -159,6 +168,8 @@ def restarted(belief: EvseState, at: datetime) -> EvseState:
         fallback_checked=None,
         in_flight=None,
         readings=(),
+        failed_at=None,
+        failed_a=None,
         retry_at=None,
         in_force=_renewed(belief.in_force, at) if belief.in_force is not None else None,
         unknown=tuple(_renewed(grant, at) for grant in belief.unknown),

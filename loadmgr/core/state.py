@@ -66,6 +66,8 @@ class EvseState:
     fading: tuple[Fading, ...] = ()
     in_flight: Order | None = None
     failures: int = 0  # refusals and losses in a row
+    failed_at: datetime | None = None  # the last of them
+    failed_a: float | None = None  # the lowest limit among them
     retry_at: datetime | None = None
     quarantine: Quarantine | None = None
     withdrawn: bool = False  # told to take no car, and not yet told otherwise

@@ -20,6 +20,7 @@ from loadmgr.events import (
 from loadmgr.model import Evse, Plan, Site
 
 RENEW_AT = 0.5  # of a limit's life
+LOWER_AGAIN = timedelta(seconds=10)  # between decreases that are refused
 RESTS_FOR = timedelta(seconds=60)  # in quarantine without a car, before it has another chance
 PROOF_BEYOND_S = 60.0  # look for the fallback so long after every limit has ended
 
@@ -82,9 +83,7 @@ def _limit(
     free_a = evse.max_a if belief.fallback_a is None else 0.0
     highest = max((grant.current_a for grant in belief.standing), default=free_a)
     if target_a < highest:
-        # The first retry of a decrease is immediate; after that a charger that
-        # says no again and again is not asked more often than it can answer.
-        if belief.failures <= 1 or not (patient or _unasked(belief)):
+        if not _in_vain(belief, target_a, now) and (belief.failures <= 1 or not _unasked(belief)):
             yield Wish(urgency=Urgency.DECREASE, order=_set(site, evse, belief, target_a))
         return
     if patient:
@@ -102,6 +101,15 @@ def _limit(
         if now - belief.in_force.sent_at > RENEW_AT * life:
             renewed = min(target_a, belief.in_force.current_a)
             yield Wish(urgency=Urgency.RENEWAL, order=_set(site, evse, belief, renewed))
+
+
+def _in_vain(belief: EvseState, target_a: float, now: datetime) -> bool:
+    """A decrease that was refused a moment ago. The first retry is immediate, and so is a lower
+    limit; a charger that says no again and again is not asked more often than it can answer.
+    """
+    if belief.failures <= 1 or belief.failed_at is None or belief.failed_a is None:
+        return False
+    return target_a >= belief.failed_a and now - belief.failed_at < LOWER_AGAIN
 
 
 def _unasked(belief: EvseState) -> bool:

@@ -72,7 +72,7 @@ def test_faults_can_be_left_out_by_kind() -> None:
 
 
 def test_every_kind_of_fault_is_drawn_and_some_hours_are_quiet() -> None:
-    site = world(1, start_s=START_S, seconds=3600.0, warm_up_s=240.0).site
+    site = world(37, start_s=START_S, seconds=3600.0, warm_up_s=240.0).site  # with a utility
     faults = draw(site, Mix(every_s=20.0), seed=1, seconds=86_400.0)
     assert {fault.kind for fault in faults} == set(Kind)
     hours = {int(fault.at_s // 3600) for fault in faults}

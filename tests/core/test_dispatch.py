@@ -331,3 +331,23 @@ def test_what_disobeys_is_never_raised():
                 assert order.current_a == 0.0
             talk.confirms(talk.sends(order))
         talk.after(5).draws("A", 20.0)
+
+
+def test_a_lower_limit_leaves_at_once_however_often_higher_ones_were_refused():
+    """Found by chaos, seed 6100: a fuse was overloaded while a charger was left in peace."""
+    talk = two()
+    talk.holds("A", 16.0)
+    for _ in range(5):
+        talk.after(10)
+        (order,) = wanting(talk, A=12.0, B=0.0)[:1]
+        assert limits([order]) == {"A": 12.0}
+        talk.refuses(talk.sends(order))
+    talk.after(1)
+    assert "A" not in limits(wanting(talk, A=12.0, B=0.0)), "that it has just refused"
+    (order,) = wanting(talk, A=7.0, B=0.0)[:1]
+    assert limits([order]) == {"A": 7.0}
+    talk.refuses(talk.sends(order))
+    talk.after(9)
+    assert "A" not in limits(wanting(talk, A=7.0, B=0.0))
+    talk.after(1)
+    assert limits(wanting(talk, A=7.0, B=0.0))["A"] == 7.0

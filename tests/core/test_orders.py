@@ -283,7 +283,12 @@ def test_a_strangers_answer_is_a_failure_whatever_it_says():
         before = talk.of("A")
         getattr(talk, outcome)(order, connection=7)
         assert talk.of("A") == replace(
-            before, in_flight=None, failures=1, retry_at=talk.now + RETRY_FIRST
+            before,
+            in_flight=None,
+            failures=1,
+            failed_at=talk.now,
+            failed_a=8.0,
+            retry_at=talk.now + RETRY_FIRST,
         )
 
 
