@@ -27,7 +27,7 @@ CLOSE = 1e-4
 
 # Up to so many cars the simplex method is the faster one; up to so many it is if it has a basis
 # from the last tick and needs no more pivots than PIVOTS_EACH a car.
-SIMPLEX_CARS = 300
+SIMPLEX_CARS = 500
 SIMPLEX_TICK_CARS = 1500
 PIVOTS_EACH = 2.5
 

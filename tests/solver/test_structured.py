@@ -88,7 +88,7 @@ def test_a_deadline_brings_the_best_there_is_in_time():
 
 def test_from_tick_to_tick_a_middle_site_goes_on_from_a_basis():
     workspace, methods = Workspace(), []
-    for problem in site(Dials(cars=400, steps=24), 2).ticks(4):
+    for problem in site(Dials(cars=600, steps=24), 2).ticks(4):
         answer = workspace.solve(problem)
         methods.append(answer.method)
         assert answer.status is Status.OPTIMAL
@@ -100,7 +100,7 @@ def test_where_everything_changed_a_basis_is_given_up_for_a_while(monkeypatch):
     monkeypatch.setattr("solver.workspace.PIVOTS_EACH", 0.0)
     monkeypatch.setattr("solver.workspace.REST", 2)
     workspace, methods = Workspace(), []
-    for problem in site(Dials(cars=400, steps=24), 3).ticks(4):
+    for problem in site(Dials(cars=600, steps=24), 3).ticks(4):
         answer = workspace.solve(problem)
         methods.append(answer.method)
         assert answer.status is Status.OPTIMAL
