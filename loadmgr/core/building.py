@@ -30,6 +30,7 @@ CALM = timedelta(minutes=15)  # a load that switches more slowly than this is no
 CALM_BUCKET = timedelta(minutes=1)
 FRESH = timedelta(seconds=15)
 TRANSITION = timedelta(seconds=15)  # after a raise or a plug-in the car may be anywhere below it
+LOOKS_BACK = timedelta(seconds=2.5)  # a sample that a reading can still be held against
 GOOD_TO_RETURN = 3
 ABSURD = 20.0  # times the rating: no fuse would let that through
 
@@ -72,6 +73,33 @@ def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
         calm_peaks=_hold(known.calm_peaks, event.at, building, CALM, CALM_BUCKET)
         if _all_heard(site, state, meter, event.at)
         else known.calm_peaks,
+    )
+
+
+def looked_back(site: Site, state: State, meter: Meter, now: datetime) -> MeterState:
+    """The meter's state once a car has told what it draws after the last sample.
+
+    While a car may be ramping, a building that rises looks like the car. But when the sample was
+    taken the car drew no more than before or after it: what it did not draw was the building.
+    """
+    known = state.meters[meter.id]
+    if known.at is None or now - known.at > LOOKS_BACK:
+        return known
+    most = NOTHING
+    for evse in site.below[meter.circuit]:
+        belief = state.evses[evse.id]
+        told = bool(belief.readings) and belief.readings[-1].at >= known.at
+        settled = replace(belief, raised_at=None) if told else belief
+        most = add(most, _car(site, evse, settled, now)[1])
+    lowest = subtract(doubt.shown_again(known), most)
+    if all(lowest[p] <= known.building_a[p] for p in PHASES):
+        return known
+    building = higher(known.building_a, lowest)
+    return replace(
+        known,
+        building_a=building,
+        at_most_a=higher(known.at_most_a, building),
+        peaks=_hold(known.peaks, now, building, HOLD, BUCKET),
     )
 
 

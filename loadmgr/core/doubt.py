@@ -46,9 +46,16 @@ def judged(site: Site, state: State, event: CircuitMeasured) -> MeterState:
 
 def shown(known: MeterState, event: CircuitMeasured) -> PerPhase:
     """The current to be counted with on each phase. [A]"""
-    if is_mixed_up(known, event.at):
-        return on_each(max(event.current_a), PHASES)
-    return event.current_a
+    return _counted(known, event.current_a, event.at)
+
+
+def shown_again(known: MeterState) -> PerPhase:
+    """The same of the last sample. [A]"""
+    return known.current_a if known.at is None else _counted(known, known.current_a, known.at)
+
+
+def _counted(known: MeterState, current_a: PerPhase, now: datetime) -> PerPhase:
+    return on_each(max(current_a), PHASES) if is_mixed_up(known, now) else current_a
 
 
 def is_mixed_up(known: MeterState, now: datetime) -> bool:

@@ -178,7 +178,19 @@ def _evse_measured(site: Site, state: State, event: EvseMeasured) -> State:
     belief = conduct.energy(belief, event)
     belief = conduct.phases(evse, belief, event)
     belief = conduct.draws_less(belief, event)
-    return _with(state, event.evse, conduct.obedience(evse, belief, event))
+    state = _with(state, event.evse, conduct.obedience(evse, belief, event))
+    return _looked_back(site, state, evse, event)
+
+
+def _looked_back(site: Site, state: State, evse: Evse, event: EvseMeasured) -> State:
+    """Hold the last samples of the meters above against what this car has just told."""
+    meters = dict(state.meters)
+    for circuit in site.path[evse.circuit]:
+        name = site.circuit[circuit].meter
+        if name is not None:
+            meters[name] = building.looked_back(site, state, site.meter[name], event.at)
+    changed = any(meters[name] is not known for name, known in state.meters.items())
+    return replace(state, meters=meters) if changed else state
 
 
 def _sane(event: EvseMeasured) -> bool:

@@ -10,13 +10,13 @@ It decides nothing. What to do is `tick`'s to say, and when it is safe `due`'s.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
 from loadmgr.core.dispatch import due
 from loadmgr.core.observe import observe
-from loadmgr.core.state import State, unseen
+from loadmgr.core.state import MeterState, State, unseen
 from loadmgr.engine.clock import SteadyClock
 from loadmgr.engine.decide import Decide
 from loadmgr.engine.journal import KEPT, Journal
@@ -38,7 +38,7 @@ from loadmgr.events import (
     SetLimit,
     StatusChanged,
 )
-from loadmgr.model import Plan, Site
+from loadmgr.model import MeterId, Plan, Site
 from loadmgr.ports import Gateway, Source
 
 log = structlog.get_logger("loadmgr.engine")
@@ -78,6 +78,7 @@ class Engine:
         self._decide = decide
         self._attention = asyncio.Event()
         self._replan = True
+        self._meters: Mapping[MeterId, MeterState] = {}  # as they were looked at last
         self._ticked_at = float("-inf")
         self._waiting: dict[int, Order] = {}  # for the journal, before they leave
         self._orders: asyncio.TaskGroup
@@ -98,22 +99,26 @@ class Engine:
     def _matters(self, event: Event) -> bool:
         """Whether the next tick should come soon instead of on the beat."""
         match event:
-            case EvseMeasured() | StatusChanged() | Sent():
+            case StatusChanged() | Sent():
                 return False
-            case CircuitMeasured():
-                return self.plan is not None and self._rose(event)
+            case CircuitMeasured() | EvseMeasured():
+                return self.plan is not None and self._rose(self.plan)
             case _:
                 return True
 
-    def _rose(self, event: CircuitMeasured) -> bool:
+    def _rose(self, plan: Plan) -> bool:
         """A building that draws more than the last plan counted with cannot wait for the beat."""
-        circuit = self.site.meter[event.meter].circuit
-        building = self.state.meters[event.meter].building_a
-        assert self.plan is not None
+        if self.state.meters is self._meters:
+            return False
+        self._meters = self.state.meters
+        building = {
+            self.site.meter[meter].circuit: known.building_a
+            for meter, known in self._meters.items()
+        }
         return any(
-            building[row.phase] > row.building + 0.2
-            for row in self.plan.rows
-            if row.circuit == circuit and row.phase is not None
+            building[row.circuit][row.phase] > row.building + 0.2
+            for row in plan.rows
+            if row.circuit in building and row.phase is not None
         )
 
     def age_s(self) -> float:

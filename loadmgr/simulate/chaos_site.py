@@ -35,6 +35,9 @@ from loadmgr.simulate.temper import Temper
 from loadmgr.units import NOTHING, PHASES, PerPhase, Phase, add
 
 FUSES_A = (16, 20, 25, 32, 35, 40, 50, 63, 80, 100, 125, 160, 200, 250, 315, 400, 500, 630)
+MARGINS_A = (0.5, 1.0, 2.0, 4.0)
+"""Never 0: a margin is for what the meter is off by, and these meters are, by some 0.1 A."""
+
 L1, L2, L3 = Phase
 
 ROTATIONS = ((L1, L2, L3), (L2, L3, L1), (L3, L1, L2))
@@ -201,7 +204,7 @@ def _circuits(
     circuits: list[Circuit] = []
     meters: list[Meter] = []
     for k in reversed(range(len(parents))):
-        margin_a = rng.choice((0.0, 1.0, 2.0, 4.0))
+        margin_a = rng.choice(MARGINS_A)
         tight = rng.uniform(0.15, 0.5)
         needed = max(below_worst[k][p] + least[k][p] for p in PHASES) + margin_a
         wanted = max(0.5 * below_worst[k][p] + tight * asked[k][p] for p in PHASES)

@@ -277,3 +277,39 @@ def test_what_relieves_an_overloaded_fuse_is_only_what_is_surely_on_it():
     talk.after(1).meter(59.0, 70.0, 49.0)
     assert load(talk)[1] == pytest.approx(60.0), "nothing says that the other car is on L2"
     assert load(talk)[2] == pytest.approx(30.0), "and L3 is not overloaded"
+
+
+def test_a_building_that_rises_behind_a_raise_is_seen_when_the_car_tells_that_it_has_not_moved():
+    """Found by chaos, seed 6103: 5 A of the building hid for ten seconds behind a slow car."""
+    talk = Talk(metered(bay("A")))
+    talk.ready("A")
+    talk.building(20.0)
+    talk.draws("A", 0.0)
+    talk.holds("A", 16.0)
+    talk.after(3).meter(25.0, 25.0, 25.0)
+    assert load(talk) == (20.0, 20.0, 20.0), "it may be the car"
+    talk.after(1).draws("A", 0.0)
+    assert load(talk) == (25.0, 25.0, 25.0), "it was not"
+
+
+def test_a_car_that_ramps_is_no_building_when_it_tells_so_a_little_later():
+    talk = Talk(metered(bay("A")))
+    talk.ready("A")
+    talk.building(20.0)
+    talk.draws("A", 0.0)
+    talk.holds("A", 16.0)
+    for drawn_a in (2.0, 8.0, 16.0, 16.0):
+        talk.after(2).meter(20.0 + drawn_a, 20.0 + drawn_a, 20.0 + drawn_a)
+        talk.after(1).draws("A", min(16.0, drawn_a + 3.0))
+        assert load(talk) == (20.0, 20.0, 20.0)
+
+
+def test_a_reading_is_not_held_against_an_old_sample():
+    talk = Talk(metered(bay("A")))
+    talk.ready("A")
+    talk.building(20.0)
+    talk.draws("A", 0.0)
+    talk.holds("A", 16.0)
+    talk.after(3).meter(25.0, 25.0, 25.0)
+    talk.after(4).draws("A", 0.0)
+    assert load(talk) == (20.0, 20.0, 20.0)
