@@ -43,6 +43,12 @@ def decided(problem: Problem) -> Floats:
     return height
 
 
+def alike(problem: Problem) -> bool:
+    """Whether two participants are worth the same in every step."""
+    probe = np.cos(np.arange(problem.steps, dtype=np.float64))
+    return len(np.unique(problem.value @ probe)) < problem.n
+
+
 def _typical(problem: Problem, stay: NDArray[np.bool_]) -> float:
     """The mean size of a worth inside the stays, down to a power of two.
 

@@ -20,13 +20,14 @@ from solver.problem import Floats, Problem
 from solver.raw import Raw
 from solver.rule import rule, scaled_down
 from solver.solution import Solution, Status
-from solver.ties import decided
+from solver.ties import alike, decided
 
 # Who is on now is searched no further when the plan is this near to the relaxed optimum.
 CLOSE = 1e-4
 
 # Up to so many cars the simplex method is the faster one; up to so many it is if it has a basis
-# from the last tick and needs no more pivots than PIVOTS_EACH a car.
+# from the last tick and needs no more pivots than PIVOTS_EACH a car. Between equals the two choose
+# otherwise, so that a site with equals stays with one of them.
 SIMPLEX_CARS = 500
 SIMPLEX_TICK_CARS = 1500
 PIVOTS_EACH = 2.5
@@ -181,6 +182,8 @@ class Workspace:
         """Whether the simplex method is worth trying first."""
         if problem.n <= SIMPLEX_CARS or problem.n > SIMPLEX_TICK_CARS:
             return problem.n <= SIMPLEX_CARS
+        if alike(problem):
+            return False
         self._rest = max(0, self._rest - 1)
         simplex = compiled.kernel("simplex")
         if simplex is None or self._rest > 0:

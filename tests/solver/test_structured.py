@@ -96,6 +96,14 @@ def test_from_tick_to_tick_a_middle_site_goes_on_from_a_basis():
     assert methods == ["pdhg", "simplex", "simplex", "simplex"]
 
 
+@pytest.mark.parametrize("cars", [450, 600])
+def test_among_equals_a_tick_commands_what_a_fresh_start_would(cars):
+    workspace = Workspace()
+    for problem in site(Dials(cars=cars, steps=24, ties=0.5, present=0.6), 4).ticks(3):
+        goes_on, afresh = workspace.solve(problem), solve(problem)
+        assert np.abs(goes_on.x[:, 0] - afresh.x[:, 0]).max() < 0.1
+
+
 def test_where_everything_changed_a_basis_is_given_up_for_a_while(monkeypatch):
     monkeypatch.setattr("solver.workspace.PIVOTS_EACH", 0.0)
     monkeypatch.setattr("solver.workspace.REST", 2)
