@@ -303,6 +303,7 @@ class Code(StrEnum):
     NOT_CONFIRMED = "charger_not_confirmed"
     OFFLINE = "charger_offline_reserved"
     LEDGER_RESERVE = "ledger_reserve"
+    INSISTS = "charger_takes_no_less"
     QUARANTINE = "charger_disobeys"
     SOLVER_FALLBACK = "solver_fallback"
 

@@ -167,6 +167,8 @@ class Scene:
             case Code.NOT_CONFIRMED:
                 said = "it has not shown yet what it draws when left alone"
                 return _Clause(f"{said}; {held} are reserved for it")
+            case Code.INSISTS:
+                return _Clause("the charger has not taken lower limits: it keeps what it has")
             case Code.QUARANTINE:
                 seen = f" ({rung.source})" if rung.source else ""
                 said = f"it draws more than it may{seen}; it is told to stop"
@@ -266,6 +268,8 @@ class Scene:
                 return "the car drew more"
             case Code.HARDWARE_MAX:
                 return "car, cable and charger took more"
+            case Code.INSISTS:
+                return "the charger took a limit again"
             case Code.ROUNDING:
                 return "it took finer steps"
             case Code.SOLVER_FALLBACK:

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from loadmgr.core.assemble import Question
+from loadmgr.core.conduct import STUBBORN
 from loadmgr.core.doubt import is_mixed_up
 from loadmgr.core.envelope import POWER
 from loadmgr.core.state import EvseState, State
 from loadmgr.model import CircuitId, Evse, Site
-
-STUBBORN = 2  # orders in a row that failed
 
 
 def alarms(

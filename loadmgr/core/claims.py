@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from loadmgr.core.conduct import insisted
 from loadmgr.core.envelope import ROWS, load_on
 from loadmgr.core.ledger import per_phase
 from loadmgr.core.state import EvseState, State
@@ -29,6 +30,7 @@ class Claim:
     belief: EvseState
     upper_a: float  # the most it could use now
     fallback_a: float  # reserved for it in any case
+    insists: bool  # on what it has: it does not take less
     need_wh: float  # energy it is planned with
     stated: bool  # the need was said, by the driver or by the site
     departure: datetime | None
@@ -81,22 +83,27 @@ def reserved(
 
 
 def _claim(site: Site, evse: Evse, belief: EvseState, now: datetime) -> Claim:
-    ceilings = tuple(_ceilings(evse, belief, now))
+    insisted_a = insisted(belief, now)
+    ceilings = [*_ceilings(evse, belief, now)]
+    if insisted_a > 0:
+        ceilings.append(Rung(code=Code.INSISTS, amps_a=insisted_a))
     resting = any(rung.code is Code.CAR_FINISHED for rung in ceilings)
     need_wh, stated, departure = _need(site, belief, now)
+    # What cannot be proved is reserved in full, and may then as well be used.
+    fallback_a = evse.max_a if belief.fallback_a is None else belief.fallback_a
     return Claim(
         evse=evse,
         belief=belief,
         upper_a=min(rung.amps_a for rung in ceilings),
-        # What cannot be proved is reserved in full, and may then as well be used.
-        fallback_a=evse.max_a if belief.fallback_a is None else min(belief.fallback_a, evse.max_a),
+        fallback_a=min(evse.max_a, max(fallback_a, insisted_a)),
+        insists=insisted_a > 0,
         need_wh=need_wh,
         stated=stated,
         departure=departure,
         tier=float("inf") if resting else _tier(site, evse, belief),
         weight=evse.priority if site.policy.share is Share.FAIR else 1.0,
         load=_load_per_ampere(site, evse, belief),
-        ceilings=ceilings,
+        ceilings=tuple(ceilings),
     )
 
 

@@ -20,6 +20,8 @@ IDLE_A = 0.5  # and an unused one less than this
 
 SLACK_A = 1.5  # a car is "below its limit" when it leaves more than this
 
+STUBBORN = 2  # orders in a row that failed; the first retry is immediate
+
 
 def site_current(evse: Evse, reading: EvseMeasured) -> PerPhase | None:
     """What a reading says of the site's phases; None where it cannot say. [A]"""
@@ -35,6 +37,17 @@ def highest(reading: EvseMeasured, voltage_v: float, terminals: int) -> float | 
     if reading.power_w is not None:
         return reading.power_w / voltage_v / terminals
     return None
+
+
+def insisted(belief: EvseState, now: datetime) -> float:
+    """The limit that a charger goes on with which does not take a lower one; 0 A if none does. [A]
+
+    It says no again and again (some take nothing below 6 A), or nothing at all.
+    """
+    if belief.failures < STUBBORN or belief.failed_a is None:
+        return 0.0
+    held = max((g.current_a for g in belief.standing if now < g.ends_at), default=0.0)
+    return held if belief.failed_a < held else 0.0
 
 
 def energy(belief: EvseState, event: EvseMeasured) -> EvseState:

@@ -64,8 +64,8 @@ def _end(site: Site, row: int) -> tuple[CircuitId, Phase | None] | None:
     return site.circuits[row // ROWS].id, Phase(number) if number < POWER else None
 
 
-# Of two rungs at the same height the turn tells the most, then whichever stands first in `Code`.
-_LOUDER = [Code.WAITING_TURN, *(code for code in Code if code is not Code.WAITING_TURN)]
+# Of two rungs at the same height these tell the most, then whichever stands first in `Code`.
+_LOUDER = list(dict.fromkeys((Code.WAITING_TURN, Code.INSISTS, *Code)))
 
 
 def _at_large(belief: EvseState) -> bool:

@@ -64,7 +64,10 @@ def settle(
     )
     slack = (room - load @ share).reshape(-1, ROWS) if len(claims) else question.room
     fallback = np.array([claim.fallback_a for claim in claims])
-    given = _relieved(claims, load, question.room.reshape(-1), (share + fallback) * on)
+    # Who waits for a better price goes on with what is set aside for it anyway.
+    waits = [i in cheap and c.fallback_a >= c.evse.min_a for i, c in enumerate(claims)]
+    kept = fallback * (on | np.array(waits, dtype=bool))
+    given = _relieved(claims, load, question.room.reshape(-1), share * on + kept)
     target = {claim.evse.id: float(given[i]) for i, claim in enumerate(claims)}
     current: dict[EvseId, float] = {}
     held: dict[EvseId, datetime] = {}
@@ -147,16 +150,17 @@ def _relieved(claims: Sequence[Claim], load: Floats, room: Floats, target_a: Flo
     """(n,) The targets, and less where a row has not even what is set aside for its cars.
 
     A fallback is reserved whatever is ordered, but a charger that obeys need not use it while
-    a fuse is overloaded. The highest gives way first; below its minimum it is paused.
+    a fuse is overloaded. The highest gives way first; below its minimum it is paused. Last of
+    all comes who insists on what it has: that takes the end of its transaction.
     """
     excess = np.maximum(-room, 0.0)
     target_a = target_a.copy()
-    for i in np.argsort(-target_a, kind="stable"):
+    for i in sorted(range(len(claims)), key=lambda i: (claims[i].insists, -target_a[i])):
         needed = max((excess[r] / load[r, i] for r in np.flatnonzero(load[:, i] > 0)), default=0.0)
         if needed <= 0 or target_a[i] <= 0:
             continue
         lower = target_a[i] - needed
-        lower = lower if lower >= claims[i].evse.min_a else 0.0
+        lower = 0.0 if lower < claims[i].evse.min_a or claims[i].insists else lower
         excess = np.maximum(excess - load[:, i] * (target_a[i] - lower), 0.0)
         target_a[i] = lower
     return target_a
@@ -171,6 +175,8 @@ def _ramp(claim: Claim, target_a: float, now: datetime) -> tuple[float, datetime
     before = min(claim.belief.commanded_a, claim.evse.max_a)
     if wire <= before:
         return wire, None
+    if claim.insists:
+        return before, None  # it is asked for less until it answers
     changed = max(filter(None, (claim.belief.raised_at, claim.belief.off_since)), default=None)
     if changed is not None and before > 0 and now - changed < INCREASES_APART:
         return before, changed + INCREASES_APART

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 
+from loadmgr.core.conduct import insisted
 from loadmgr.core.settle import INCREASES_APART
 from loadmgr.core.state import EvseState, State
 from loadmgr.events import (
@@ -21,6 +22,7 @@ from loadmgr.model import Evse, Plan, Site
 
 RENEW_AT = 0.5  # of a limit's life
 LOWER_AGAIN = timedelta(seconds=10)  # between decreases that are refused
+STOPPED_AFTER = 3  # refusals, where nobody else can make the room
 RESTS_FOR = timedelta(seconds=60)  # in quarantine without a car, before it has another chance
 PROOF_BEYOND_S = 60.0  # look for the fallback so long after every limit has ended
 
@@ -84,7 +86,7 @@ def _limit(
     highest = max((grant.current_a for grant in belief.standing), default=free_a)
     if target_a < highest:
         if not _in_vain(belief, target_a, now) and (belief.failures <= 1 or not _unasked(belief)):
-            yield Wish(urgency=Urgency.DECREASE, order=_set(site, evse, belief, target_a))
+            yield _decrease(site, evse, belief, target_a, now)
         return
     if patient:
         return
@@ -101,6 +103,24 @@ def _limit(
         if now - belief.in_force.sent_at > RENEW_AT * life:
             renewed = min(target_a, belief.in_force.current_a)
             yield Wish(urgency=Urgency.RENEWAL, order=_set(site, evse, belief, renewed))
+
+
+def _decrease(site: Site, evse: Evse, belief: EvseState, target_a: float, now: datetime) -> Wish:
+    """A lower limit; or, where no lower one is taken and others cannot make the room, the end of
+    the transaction. The plan lowers a charger that insists only after all others.
+    """
+    session = belief.session
+    refuses = belief.failures >= STOPPED_AFTER and insisted(belief, now) > 0
+    if session is not None and refuses and target_a == 0.0 < belief.commanded_a:
+        assert belief.connection is not None
+        stop = StopTransaction(
+            serial=0,
+            evse=evse.id,
+            connection=belief.connection,
+            transaction_id=session.transaction_id,
+        )
+        return Wish(urgency=Urgency.DECREASE, order=stop)
+    return Wish(urgency=Urgency.DECREASE, order=_set(site, evse, belief, target_a))
 
 
 def _in_vain(belief: EvseState, target_a: float, now: datetime) -> bool:

@@ -12,7 +12,7 @@ from loadmgr.events import (
     SetLimit,
     StopTransaction,
 )
-from loadmgr.model import Allocation, EvseId, Offline, Policy
+from loadmgr.model import Allocation, Code, EvseId, Offline, Policy
 from tests.core.talk import L2, Talk, bay, fuse, site_of
 
 
@@ -351,3 +351,70 @@ def test_a_lower_limit_leaves_at_once_however_often_higher_ones_were_refused():
     assert "A" not in limits(wanting(talk, A=7.0, B=0.0))
     talk.after(1)
     assert limits(wanting(talk, A=7.0, B=0.0))["A"] == 7.0
+
+
+# ── Who takes no less ─────────────────────────────────────────────────────────────────────
+
+
+def insisting(talk: Talk, held_a: float, times: int) -> None:
+    """A holds a limit and has refused lower ones."""
+    talk.holds("A", held_a)
+    for _ in range(times):
+        talk.after(10).refuses(talk.orders("A", 0.0))
+
+
+def told(talk: Talk, evse: str, seconds: float) -> list[type]:
+    """What one charger is told while it refuses every limit and the other does as it is told."""
+    kinds: list[type] = []
+    for _ in range(int(seconds)):
+        for order in talk.due():
+            if order.evse != evse:
+                talk.confirms(talk.sends(order))
+                continue
+            kinds.append(type(order))
+            answer = talk.refuses if isinstance(order, SetLimit) else talk.confirms
+            answer(talk.sends(order))
+        talk.after(1)
+        for name in "AB":
+            talk.draws(name, talk.of(name).proved_a)
+    return kinds
+
+
+def test_others_make_room_for_a_charger_that_does_not_take_less():
+    """Found by chaos, seed 6306: planned as if it had obeyed, it kept a fuse overloaded."""
+    talk = two(fuse_a=32.0)
+    insisting(talk, 10.0, times=1)
+    assert talk.target("B") == 16.0, "one refusal may be chance: both share"
+    insisting(talk, 10.0, times=2)
+    talk.site = replace(talk.site, circuits=(fuse("main", 18.0),))
+    assert (talk.target("A"), talk.target("B")) == (10.0, 8.0)
+    assert told(talk, "A", 30) == [], "it goes on with what it has, and nobody asks again"
+
+
+def test_where_nobody_else_can_make_room_a_charger_that_refuses_is_stopped():
+    talk = two(fuse_a=32.0)
+    insisting(talk, 10.0, times=2)
+    talk.site = replace(talk.site, circuits=(fuse("main", 8.0),))
+    assert talk.target("B") == 0.0
+    kinds = told(talk, "A", 40)
+    assert StopTransaction in kinds
+    assert kinds.index(StopTransaction) <= 2, "after one more refusal or two"
+
+
+def test_a_charger_that_insists_is_not_raised_and_takes_part_again_once_it_has_obeyed():
+    talk = two(fuse_a=32.0)
+    insisting(talk, 10.0, times=2)
+    assert talk.target("A") == 10.0
+    assert talk.plan().allocations[EvseId("A")].ladder[0].code is Code.INSISTS
+    talk.confirms(talk.orders("A", 10.0))
+    assert talk.target("A") == 16.0
+
+
+def test_a_charger_that_does_not_answer_is_counted_at_what_it_had_and_asked_again_for_less():
+    talk = two(fuse_a=32.0)
+    talk.holds("A", 10.0)
+    for _ in range(2):
+        talk.after(10).loses(talk.orders("A", 0.0))
+    talk.site = replace(talk.site, circuits=(fuse("main", 18.0),))
+    assert (talk.target("A"), talk.target("B")) == (0.0, 8.0)
+    assert set(told(talk, "A", 15)) == {SetLimit}

@@ -437,7 +437,8 @@ def test_a_car_whose_fallback_is_its_minimum_waits_where_nothing_above_it_is_pla
     policy = Policy(share=Share.CHEAPEST)
     talk = Talk(site_of(bay("A"), fuse_a=40.0, policy=policy, offline=Offline(fallback_a=6.0)))
     talk.ready("A", fallback_a=6.0)
-    assert moment(talk, (0.0,)).waits_for_price == {"A"}
+    now = moment(talk, (0.0,))
+    assert now.waits_for_price == {"A"} and now.target_a == {"A": 6.0}, "reserved in any case"
     assert moment(talk, (1e-6,)).waits_for_price == set()
 
 
