@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 
 from loadmgr.core import doubt
 from loadmgr.core.conduct import highest, site_current
-from loadmgr.core.ledger import allowed_current, lawful, worst_current
+from loadmgr.core.ledger import allowed_current, lawful, promised_current, worst_current
 from loadmgr.core.state import EvseState, MeterState, State
 from loadmgr.events import CircuitMeasured
 from loadmgr.model import CircuitId, Evse, Meter, MeterId, Site
@@ -46,7 +46,7 @@ def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
         back = known.good_in_a_row >= GOOD_TO_RETURN
         return known if back else replace(known, good_in_a_row=0)
     known = doubt.judged(site, state, event)
-    least, most = _cars(site, state, meter, event.at)
+    least, most, settled = _cars(site, state, meter, event.at)
     shown_a = doubt.shown(known, event)
     lowest, top = subtract(shown_a, most), subtract(shown_a, least)
     overloaded = tuple(shown_a[p] > circuit.usable_a[p] for p in PHASES)
@@ -68,7 +68,7 @@ def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
         sampled_at=event.sampled_at,
         good_in_a_row=1 if lost else known.good_in_a_row + 1,
         building_a=building,
-        at_most_a=higher(building, top),
+        at_most_a=higher(building, higher(top, subtract(shown_a, settled))),
         peaks=_hold(known.peaks, event.at, building, HOLD, BUCKET),
         calm_peaks=_hold(known.calm_peaks, event.at, building, CALM, CALM_BUCKET)
         if _all_heard(site, state, meter, event.at)
@@ -109,13 +109,22 @@ def _plausible(current_a: PerPhase, rating_a: PerPhase) -> bool:
     )
 
 
-def _cars(site: Site, state: State, meter: Meter, now: datetime) -> tuple[PerPhase, PerPhase]:
-    """The least and the most that the cars below this meter can be drawing. [A]"""
-    least, most = NOTHING, NOTHING
+def _cars(
+    site: Site, state: State, meter: Meter, now: datetime
+) -> tuple[PerPhase, PerPhase, PerPhase]:
+    """The least and the most that the cars below this meter can be drawing; and the least, if who
+    was told to take less has already followed. [A]
+
+    A car on its way down hides a building on its way up. What it frees is not lent out before
+    it has shown where it went.
+    """
+    least, most, settled = NOTHING, NOTHING, NOTHING
     for evse in site.below[meter.circuit]:
-        low, high = _car(site, evse, state.evses[evse.id], now)
-        least, most = add(least, low), add(most, high)
-    return least, most
+        belief = state.evses[evse.id]
+        low, high = _car(site, evse, belief, now)
+        down = lower(low, evse.worst_a(promised_current(evse, belief, now)))
+        least, most, settled = add(least, low), add(most, high), add(settled, down)
+    return least, most, settled
 
 
 def _all_heard(site: Site, state: State, meter: Meter, now: datetime) -> bool:

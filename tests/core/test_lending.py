@@ -36,3 +36,22 @@ def test_no_raise_follows_another_on_an_old_plan() -> None:
     talk.after(1).meter(10.0, 10.0, 10.0)
     orders = due(talk.site, talk.state, plan, talk.now)
     assert not any(isinstance(order, SetLimit) and order.current_a > 6.0 for order in orders)
+
+
+def test_what_a_car_on_its_way_down_frees_is_not_lent_before_it_shows_where_the_building_is() -> (
+    None
+):
+    """Found by chaos, seed 6209: a building that rose by 6 A hid behind a car that fell by 5 A."""
+    talk = Talk(metered(bay("A"), bay("B"), fuse_a=30.0))
+    talk.ready("A", "B")
+    talk.building(4.0)
+    talk.holds("A", 13.0)
+    for _ in range(4):
+        talk.after(5).draws("A", 13.0)
+        talk.meter(17.0, 17.0, 17.0)
+    talk.holds("A", 8.0)
+    talk.after(9).meter(18.0, 18.0, 18.0)
+    lent = building.believed(talk.site, talk.state, talk.now, at_most=True)[MAIN]
+    assert min(lent) >= 10.0 - 1e-9
+    planned = building.believed(talk.site, talk.state, talk.now)[MAIN]
+    assert max(planned) < 6.0, "the plan does not take every descent for a building that rises"
