@@ -80,11 +80,13 @@ class Plant:
             evse.id: self.stations[evse.station].outlets[evse.number] for evse in site.evses
         }
         self._in_order = tuple(self.outlets.values())
+        self._site_a: list[PerPhase] = [NOTHING] * len(site.evses)
         self._evse_a: Vector = np.zeros(3 * len(site.evses))
         self._beyond_a: Vector = np.zeros(3 * len(site.evses))
         self._beyond = False  # anything of it is above 0
         self._loads = dict(building or {})
         self._building_until_s = -math.inf
+        self._changed = True  # something flows otherwise than in the last account
         self._building_a: dict[CircuitId, PerPhase] = {}
         self._building: Vector = self.truth.spread({})
 
@@ -92,11 +94,15 @@ class Plant:
         """Live up to the last whole second not after `now_s`."""
         target_s = float(math.floor(now_s))
         while self.now_s < target_s:
-            self._read_building()
-            until_s = max(self.now_s + 1.0, math.floor(min(target_s, self._building_until_s)))
-            until_s = self._move_outlets(until_s)
-            beyond_a = self._beyond_a if self._beyond else None
-            self.truth.account(until_s, self._evse_a, self._building, beyond_a)
+            if self.now_s >= self._building_until_s:
+                self._read_building()
+            until_s = self._move_outlets(min(target_s, self._building_until_s))
+            if self._changed:
+                beyond_a = self._beyond_a if self._beyond else None
+                self.truth.account(until_s, self._evse_a, self._building, beyond_a)
+                self._changed = False
+            else:
+                self.truth.go_on(until_s)
             self.now_s = until_s
 
     def circuit_a(self, circuit: CircuitId) -> PerPhase:
@@ -129,13 +135,12 @@ class Plant:
         )
 
     def _read_building(self) -> None:
-        if self.now_s < self._building_until_s:
-            return
         self._building_a = {circuit: load.at(self.now_s) for circuit, load in self._loads.items()}
         self._building = self.truth.spread(self._building_a)
         self._building_until_s = min(
             (load.changes_after_s(self.now_s) for load in self._loads.values()), default=math.inf
         )
+        self._changed = True
 
     def _move_outlets(self, until_s: float) -> float:
         """Step what moves by one second; returns how long all currents then hold. [POSIX s]"""
@@ -143,9 +148,19 @@ class Plant:
         for place, outlet in enumerate(self._in_order):
             if outlet.steady_until_s <= now_s:
                 outlet.advance(now_s + 1.0)  # through all that was steady, and one second on
-                self._evse_a[3 * place : 3 * place + 3] = outlet.site_a
-                if self._beyond or outlet.beyond_a != NOTHING:
-                    self._beyond_a[3 * place : 3 * place + 3] = outlet.beyond_site_a
-                    self._beyond = bool(self._beyond_a.any())
-            until_s = min(until_s, max(now_s + 1.0, outlet.steady_until_s))
-        return until_s
+                self._note(place, outlet)
+            if outlet.steady_until_s < until_s:
+                until_s = outlet.steady_until_s
+        return max(now_s + 1.0, float(math.floor(until_s)))
+
+    def _note(self, place: int, outlet: Outlet) -> None:
+        """Take down what flows at an outlet now."""
+        site_a = outlet.site_a
+        if site_a != self._site_a[place]:
+            self._site_a[place] = site_a
+            self._evse_a[3 * place : 3 * place + 3] = site_a
+            self._changed = True
+        if self._beyond or outlet.beyond_a != NOTHING:
+            self._beyond_a[3 * place : 3 * place + 3] = outlet.beyond_site_a
+            self._beyond = bool(self._beyond_a.any())
+            self._changed = True

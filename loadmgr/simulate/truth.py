@@ -17,6 +17,7 @@ A thermal breaker per circuit and phase says whether copper was in danger.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from loadmgr.model import CircuitId, Evse, Site
 from loadmgr.units import PHASES, PerPhase, Phase
 
 Vector = NDArray[np.float64]
+Rows = NDArray[np.bool_]
 
 GRACE_S = 15.0
 """How long a step of the building explains an overload."""
@@ -87,9 +89,9 @@ class _Spell:
     causes: int = 0  # bits, in the order of `Cause`
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Past:
-    """What nobody steered, until an instant."""
+    """What nobody steered, until an instant: the last one's moves on while nothing changes."""
 
     until_s: float
     building: Vector
@@ -113,6 +115,9 @@ class RowTally:
 class Truth:
     """Accounts for true currents, one segment of constant current after the other.
 
+    `account` says what flows from now on, `go_on` that it still does; that is nearly free while
+    no row is over its rating and no breaker on its way to open.
+
     Row `3·k + p` is phase `p` of the site's circuit `k`.
     """
 
@@ -124,6 +129,7 @@ class Truth:
         self._rating: Vector = np.array(
             [rating for circuit in site.circuits for rating in circuit.rating_a]
         )
+        self._fits: Vector = self._rating + TOLERANCE_A
         # A phase that is not there has a rating of 0: any current on it is over, no breaker warms.
         live = self._rating > 0
         self._per_rating: Vector = np.divide(1.0, self._rating, out=np.zeros(rows), where=live)
@@ -138,18 +144,24 @@ class Truth:
         self._blind: Vector = np.full(rows, -np.inf)  # the meter above is silent until then
         self._lied_to: Vector = np.full(rows, -np.inf)  # or tells what is not
         self._no_beyond: Vector = np.zeros(rows)
+        self._none: Rows = np.zeros(rows, dtype=bool)
+        self._over: Rows = self._none
         self._open: dict[int, _Spell] = {}
         self.spells: list[Spell] = []
         self.seconds = dict.fromkeys(Cause, 0.0)  # row seconds of overload
         self.out_of_reach: Callable[[], Vector] | None = None
         """(3·n,) True currents of EVSEs that nobody can tell anything; asked when it matters."""
         self._until_s = start_s
+        self._warm_s = start_s  # the breakers are as warm as they were then
         self._row: Vector = np.zeros(rows)
+        self._row_a: list[float] = [0.0] * rows
+        self._final: Vector = np.zeros(rows)  # heat that what flows leads to
+        self._hot = False  # which trips a breaker, sooner or later
 
     def circuit_a(self, circuit: CircuitId) -> PerPhase:
         """What flowed through a circuit in the last second accounted for. [A]"""
         place = 3 * self._place[circuit]
-        l1, l2, l3 = self._row[place : place + 3].tolist()
+        l1, l2, l3 = self._row_a[place : place + 3]
         return (l1, l2, l3)
 
     def spread(self, building_a: Mapping[CircuitId, PerPhase]) -> Vector:
@@ -187,19 +199,32 @@ class Truth:
         beyond_a : (3·n,) array, optional
             Of `evse_a`, what was never allowed. [A]
         """
-        since_s, self._until_s = self._until_s, until_s
+        self._warm(self._until_s)  # by what flowed up to here
         row = self._row = self._below @ evse_a + building
-        beyond = self._no_beyond if beyond_a is None else self._below @ beyond_a
+        self._row_a = row.tolist()
+        load = row * self._per_rating
+        self._final = load * load
+        self._hot = bool(np.count_nonzero(self._final >= TRIP_HEAT))
         np.maximum(self._max, row, out=self._max)
-        over = row > self._rating + TOLERANCE_A
-        if over.any() or self._open:
-            self._blame(since_s, until_s, over, row, Past(until_s, building, beyond))
-        self._remember(Past(until_s, building, beyond))
-        self._warm(since_s, until_s - since_s, row)
+        over = row > self._fits
+        self._over = over if np.count_nonzero(over) else self._none
+        beyond = self._no_beyond if beyond_a is None else self._below @ beyond_a
+        self._remember(building, beyond)
+        self.go_on(until_s)
+
+    def go_on(self, until_s: float) -> None:
+        """Everything flowed on as in the last account, up to `until_s`."""
+        since_s, self._until_s = self._until_s, until_s
+        now = self._past[-1]
+        if self._over is not self._none or self._open:
+            self._blame(since_s, until_s, self._over, self._row, now)
+        now.until_s = until_s
+        if self._hot:
+            self._warm(until_s)
 
     def close(self) -> None:
         """Nothing more will be accounted for: spells that run end now."""
-        self._note_spells(self._until_s, np.zeros_like(self._rating, dtype=bool))
+        self._note_spells(self._until_s, self._none)
 
     def tallies(self) -> tuple[RowTally, ...]:
         return tuple(
@@ -218,13 +243,11 @@ class Truth:
             for row in (3 * place + phase,)
         )
 
-    def _blame(
-        self, since_s: float, until_s: float, over: NDArray[np.bool_], row: Vector, now: Past
-    ) -> None:
+    def _blame(self, since_s: float, until_s: float, over: Rows, row: Vector, now: Past) -> None:
         """Second by second, for what is remembered fades while this lasts."""
         self._note_spells(since_s, over)
         at_s = since_s
-        while at_s < until_s and over.any():
+        while at_s < until_s and over is not self._none:
             second = min(1.0, until_s - at_s)
             causes = self._causes(at_s, over, row, now)
             explained = np.zeros_like(over)
@@ -243,12 +266,10 @@ class Truth:
             np.maximum(self._worst_ours, excess, out=self._worst_ours)
             at_s += second
 
-    def _causes(
-        self, at_s: float, over: NDArray[np.bool_], row: Vector, now: Past
-    ) -> dict[Cause, NDArray[np.bool_]]:
+    def _causes(self, at_s: float, over: Rows, row: Vector, now: Past) -> dict[Cause, Rows]:
         """Which rows that are over are explained by what; every row has one cause."""
         grace_s = np.where(self._blind > at_s, self._grace_s + 30.0, self._grace_s)
-        fits = self._rating + TOLERANCE_A
+        fits = self._fits
         building = now.building - self._least(at_s, now.building, grace_s, "building")
         by_building = over & (row - building <= fits)
         found = {Cause.OURS: over & ~by_building, Cause.BUILDING: by_building}
@@ -284,7 +305,7 @@ class Truth:
             least = np.where(within, np.minimum(least, getattr(past, what)), least)
         return least
 
-    def _note_spells(self, at_s: float, over: NDArray[np.bool_]) -> None:
+    def _note_spells(self, at_s: float, over: Rows) -> None:
         for number in [number for number in self._open if not over[number]]:
             spell = self._open.pop(number)
             cause = next((c for bit, c in enumerate(Cause) if spell.causes >> bit & 1), Cause.OURS)
@@ -301,25 +322,23 @@ class Truth:
         for number in np.flatnonzero(over).tolist():
             self._open.setdefault(number, _Spell(at_s))
 
-    def _remember(self, past: Past) -> None:
-        last = self._past[-1] if self._past else None
-        if (
-            last is not None
-            and last.building is past.building
-            and np.array_equal(last.beyond, past.beyond)
-        ):
-            self._past.pop()
-        self._past.append(past)
-        while self._past[0].until_s <= past.until_s - OUTLIVES_S:
-            self._past.popleft()
+    def _remember(self, building: Vector, beyond: Vector) -> None:
+        """From here on it is like this."""
+        past = self._past
+        if past and past[-1].building is building and np.array_equal(past[-1].beyond, beyond):
+            return
+        past.append(Past(self._until_s, building, beyond))
+        while past[0].until_s <= self._until_s - OUTLIVES_S:
+            past.popleft()
 
-    def _warm(self, since_s: float, seconds: float, row: Vector) -> None:
-        load = row * self._per_rating
-        final = load * load
-        self._heat = final + (self._heat - final) * np.exp(-seconds / THERMAL_S)
-        open_ = (self._heat >= TRIP_HEAT) | (load >= INSTANT_TRIP)
-        if open_.any():
-            self._tripped[open_] = np.minimum(self._tripped[open_], since_s + seconds)
+    def _warm(self, until_s: float) -> None:
+        """Let the breakers warm up, or cool down; it can wait while that trips none of them."""
+        seconds, self._warm_s = until_s - self._warm_s, until_s
+        self._heat = self._final + (self._heat - self._final) * math.exp(-seconds / THERMAL_S)
+        if self._hot:
+            load = self._row * self._per_rating
+            open_ = (self._heat >= TRIP_HEAT) | (load >= INSTANT_TRIP)
+            self._tripped[open_] = np.minimum(self._tripped[open_], until_s)
 
 
 def _incidence(site: Site) -> Vector:

@@ -69,6 +69,17 @@ def test_the_summary_counts_energy_and_sessions(site):
     assert (summary.sessions, summary.sessions_served, summary.seconds) == (2, 1, 3600.0)
 
 
+def test_the_truth_is_told_only_what_changes(site, monkeypatch):
+    plant = Plant(site, start_s=T0, building={MAIN: ConstantLoad((1.0, 2.0, 3.0))})
+    account, told_s = plant.truth.account, []
+    monkeypatch.setattr(plant.truth, "account", lambda *a: (told_s.append(a[0] - T0), account(*a)))
+    charge(plant, "A", CarSpec(), T0)
+    for second in range(1, 601):
+        plant.advance(T0 + second)
+    assert told_s and max(told_s) < 20  # it follows the pilot, and then nothing moves
+    assert plant.circuit_a(MAIN) == (17.0, 18.0, 19.0)
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 400), st.floats(0.0, 20.0)), min_size=1, max_size=8),

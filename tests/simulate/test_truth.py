@@ -90,6 +90,23 @@ def test_split_segments_count_like_whole_ones(site):
         assert (one.ours_s, one.building_s) == (other.ours_s, other.building_s)
 
 
+def test_what_goes_on_counts_like_what_is_said_every_second(site):
+    said, left = Ledger(site), Ledger(site)
+    told = [(16, 10, 50), (16, 20, 33), (10, 20, 20), (16, 16, 900), (16, 30, 400), (0, 9, 60)]
+    for car_a, building_a, seconds in told:
+        for _ in range(seconds):
+            said.flow(car_a, building_a, 1.0)
+        left.flow(car_a, building_a, 1.0)
+        for _ in range(seconds - 1):
+            left.now_s += 1.0
+            left.truth.go_on(left.now_s)
+    for ledger in (said, left):
+        ledger.truth.close()
+    assert said.truth.tallies() == left.truth.tallies()
+    assert said.truth.spells == left.truth.spells and said.truth.seconds == left.truth.seconds
+    assert said.row().tripped_at_s is not None  # and the heat of quiet time counted in both
+
+
 @pytest.mark.parametrize(
     ("multiple", "trips"),
     [
@@ -105,6 +122,14 @@ def test_the_breaker_keeps_the_times_of_iec_60898(ledger, multiple, trips):
         ledger.flow(0.0, 32.0 * multiple, 1.0)
     tripped_at_s = ledger.row().tripped_at_s
     assert trips[0] <= (math.inf if tripped_at_s is None else tripped_at_s) <= trips[1]
+
+
+def test_what_is_fed_back_warms_a_breaker_and_overloads_nothing(ledger):
+    for _ in range(600):
+        ledger.flow(0.0, -1.45 * 32.0, 1.0)
+    row = ledger.row()
+    assert row.ours_s == row.building_s == 0.0
+    assert row.tripped_at_s == pytest.approx(188.0, abs=2.0)
 
 
 def test_a_phase_that_is_not_there_has_no_breaker_but_every_current_on_it_is_over(site):
