@@ -47,11 +47,15 @@ def subtract(one: PerPhase, other: PerPhase) -> PerPhase:
 
 
 def lower(one: PerPhase, other: PerPhase) -> PerPhase:
-    return (min(one[0], other[0]), min(one[1], other[1]), min(one[2], other[2]))
+    a, b, c = one
+    d, e, f = other
+    return (a if a < d else d, b if b < e else e, c if c < f else f)
 
 
 def higher(one: PerPhase, other: PerPhase) -> PerPhase:
-    return (max(one[0], other[0]), max(one[1], other[1]), max(one[2], other[2]))
+    a, b, c = one
+    d, e, f = other
+    return (a if a > d else d, b if b > e else e, c if c > f else f)
 
 
 def on_each(current_a: float, phases: Iterable[Phase]) -> PerPhase:

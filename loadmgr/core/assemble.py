@@ -69,6 +69,7 @@ def assemble(
     taken = _taken(site, claims, coupling, reserved)
     capacity = _capacity(site, state, now, rows) - taken[:, :, None]
     place = {circuit.id: k for k, circuit in enumerate(site.circuits)}
+    costs = _costs(site, starts)
     problem = Problem(
         step_h=steps / 3600,
         parent=np.array([place[c.feeds_from] if c.feeds_from else -1 for c in site.circuits]),
@@ -77,7 +78,7 @@ def assemble(
         coupling=coupling,
         upper=np.array([_upper(claim, now) for claim in claims]).reshape(-1, len(steps)),
         energy=np.array([_energy_ah(site, claim, now) for claim in claims]),
-        value=np.array([_value(site, claim, starts) for claim in claims]).reshape(-1, len(steps)),
+        value=np.array([_value(site, claim, costs) for claim in claims]).reshape(-1, len(steps)),
     )
     index = Index(
         evses=tuple(claim.evse.id for claim in claims),
@@ -159,12 +160,22 @@ def _energy_ah(site: Site, claim: Claim, now: datetime) -> float:
     return max(0.0, claim.need_wh / 1000 / kwh_per_ah - claim.fallback_a * stay_s / 3600)
 
 
-def _value(site: Site, claim: Claim, starts: Sequence[datetime]) -> Floats:
+def _costs(site: Site, starts: Sequence[datetime]) -> Floats | None:
+    """(T,) What is taken off the worth of a kilowatt hour: its price, and a little for waiting.
+
+    None where the site does not share by price.
+    """
+    if site.policy.share is not Share.CHEAPEST or site.tariff is None:
+        return None
+    zone = ZoneInfo(site.timezone)
+    price = np.array([site.tariff.price(start.astimezone(zone).time()) for start in starts])
+    return np.asarray(price - SOONER * 1e-2 * EARLY)
+
+
+def _value(site: Site, claim: Claim, costs: Floats | None) -> Floats:
     """(T,) Worth of an ampere hour in each step, price taken off where the site saves money."""
     kwh_per_ah = site.voltage_v * phases_used(claim.evse, claim.belief) / 1000
     worth = (NEEDED if claim.stated else WELCOME) * claim.evse.priority
-    if site.policy.share is not Share.CHEAPEST or site.tariff is None:
+    if costs is None:
         return np.asarray(worth * EARLY * kwh_per_ah)
-    zone = ZoneInfo(site.timezone)
-    price = np.array([site.tariff.price(start.astimezone(zone).time()) for start in starts])
-    return np.asarray((worth - price + SOONER * 1e-2 * EARLY) * kwh_per_ah)
+    return np.asarray((worth - costs) * kwh_per_ah)

@@ -12,14 +12,13 @@ when it has stayed down.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from loadmgr.core import doubt
-from loadmgr.core.conduct import highest, site_current
-from loadmgr.core.ledger import allowed_current, lawful, promised_current, worst_current
-from loadmgr.core.state import EvseState, MeterState, State
+from loadmgr.core.span import FRESH, Span, Spans, arrived, span
+from loadmgr.core.state import MeterState, State
 from loadmgr.events import CircuitMeasured
 from loadmgr.model import CircuitId, Evse, Meter, MeterId, Site
 from loadmgr.units import NOTHING, PHASES, PerPhase, add, higher, lower, on_each, subtract
@@ -28,8 +27,6 @@ HOLD = timedelta(seconds=30)
 BUCKET = timedelta(seconds=5)
 CALM = timedelta(minutes=15)  # a load that switches more slowly than this is no flicker
 CALM_BUCKET = timedelta(minutes=1)
-FRESH = timedelta(seconds=15)
-TRANSITION = timedelta(seconds=15)  # after a raise or a plug-in the car may be anywhere below it
 LOOKS_BACK = timedelta(seconds=2.5)  # a sample that a reading can still be held against
 GOOD_TO_RETURN = 3
 ABSURD = 20.0  # times the rating: no fuse would let that through
@@ -46,7 +43,12 @@ def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
         back = known.good_in_a_row >= GOOD_TO_RETURN
         return known if back else replace(known, good_in_a_row=0)
     known = doubt.judged(site, state, event)
-    least, most, settled = _cars(site, state, meter, event.at)
+    spans = {evse.id: _span(site, state, evse, event.at) for evse in site.below[meter.circuit]}
+    least = _sum(span.least for span in spans.values())
+    most = _sum(span.most for span in spans.values())
+    # A car on its way down hides a building on its way up. What it frees is not lent out before
+    # it has shown where it went.
+    followed = _sum(span.followed for span in spans.values())
     shown_a = doubt.shown(known, event)
     lowest, top = subtract(shown_a, most), subtract(shown_a, least)
     overloaded = tuple(shown_a[p] > circuit.usable_a[p] for p in PHASES)
@@ -68,15 +70,16 @@ def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
         sampled_at=event.sampled_at,
         good_in_a_row=1 if lost else known.good_in_a_row + 1,
         building_a=building,
-        at_most_a=higher(building, higher(top, subtract(shown_a, settled))),
+        at_most_a=higher(building, higher(top, subtract(shown_a, followed))),
         peaks=_hold(known.peaks, event.at, building, HOLD, BUCKET),
         calm_peaks=_hold(known.calm_peaks, event.at, building, CALM, CALM_BUCKET)
         if _all_heard(site, state, meter, event.at)
         else known.calm_peaks,
+        cars_most_a={evse: span.most for evse, span in spans.items()},
     )
 
 
-def looked_back(site: Site, state: State, meter: Meter, now: datetime) -> MeterState:
+def looked_back(site: Site, state: State, meter: Meter, evse: Evse, now: datetime) -> MeterState:
     """The meter's state once a car has told what it draws after the last sample.
 
     While a car may be ramping, a building that rises looks like the car. But when the sample was
@@ -85,21 +88,18 @@ def looked_back(site: Site, state: State, meter: Meter, now: datetime) -> MeterS
     known = state.meters[meter.id]
     if known.at is None or now - known.at > LOOKS_BACK:
         return known
-    most = NOTHING
-    for evse in site.below[meter.circuit]:
-        belief = state.evses[evse.id]
-        told = bool(belief.readings) and belief.readings[-1].at >= known.at
-        settled = replace(belief, raised_at=None) if told else belief
-        most = add(most, _car(site, evse, settled, now)[1])
-    lowest = subtract(doubt.shown_again(known), most)
+    told = span(evse, arrived(state.evses[evse.id]), now, site.voltage_v)
+    cars_most_a = {**known.cars_most_a, evse.id: told.most}
+    lowest = subtract(doubt.shown_again(known), _sum(cars_most_a.values()))
     if all(lowest[p] <= known.building_a[p] for p in PHASES):
-        return known
+        return replace(known, cars_most_a=cars_most_a)
     building = higher(known.building_a, lowest)
     return replace(
         known,
         building_a=building,
         at_most_a=higher(known.at_most_a, building),
         peaks=_hold(known.peaks, now, building, HOLD, BUCKET),
+        cars_most_a=cars_most_a,
     )
 
 
@@ -109,22 +109,18 @@ def _plausible(current_a: PerPhase, rating_a: PerPhase) -> bool:
     )
 
 
-def _cars(
-    site: Site, state: State, meter: Meter, now: datetime
-) -> tuple[PerPhase, PerPhase, PerPhase]:
-    """The least and the most that the cars below this meter can be drawing; and the least, if who
-    was told to take less has already followed. [A]
+_SPANS = Spans()
 
-    A car on its way down hides a building on its way up. What it frees is not lent out before
-    it has shown where it went.
-    """
-    least, most, settled = NOTHING, NOTHING, NOTHING
-    for evse in site.below[meter.circuit]:
-        belief = state.evses[evse.id]
-        low, high = _car(site, evse, belief, now)
-        down = lower(low, evse.worst_a(promised_current(evse, belief, now)))
-        least, most, settled = add(least, low), add(most, high), add(settled, down)
-    return least, most, settled
+
+def _span(site: Site, state: State, evse: Evse, now: datetime) -> Span:
+    return _SPANS.of(evse, state.evses[evse.id], now, site.voltage_v)
+
+
+def _sum(currents_a: Iterable[PerPhase]) -> PerPhase:
+    total = NOTHING
+    for current_a in currents_a:
+        total = add(total, current_a)
+    return total
 
 
 def _all_heard(site: Site, state: State, meter: Meter, now: datetime) -> bool:
@@ -135,34 +131,6 @@ def _all_heard(site: Site, state: State, meter: Meter, now: datetime) -> bool:
     )
 
 
-def _car(site: Site, evse: Evse, belief: EvseState, now: datetime) -> tuple[PerPhase, PerPhase]:
-    """The least and the most one car can be drawing, on every phase it may be on. [A]
-
-    Where nobody knows which phases those are, its current counts on all of them here as in the
-    ledger: what is too little for the building on a phase without it is in its own entry.
-    """
-    fresh = [r for r in belief.readings if now - r.at <= FRESH]
-    if not fresh:
-        # A car that is not heard of may be drawing all that it may, or nothing. One that never
-        # was belongs to the building.
-        worst_a = worst_current(evse, belief, now) if belief.metered else 0.0
-        return NOTHING, evse.worst_a(worst_a) if worst_a > 0 else NOTHING
-    low, high = NOTHING, NOTHING
-    for place, reading in enumerate(fresh):
-        seen = site_current(evse, reading)
-        if seen is None:
-            drawn = highest(reading, site.voltage_v, len(evse.wiring.terminals)) or 0.0
-            seen = evse.worst_a(drawn)
-        high = higher(high, seen)
-        low = seen if place == 0 else lower(low, seen)
-    # A charger that tells more than it may draw must not make the building smaller.
-    low = lower(low, evse.worst_a(allowed_current(evse, belief, now)))
-    if belief.raised_at is not None and now - belief.raised_at <= TRANSITION:
-        allowed = max((*lawful(belief, now), belief.fallback_a or 0.0))
-        high = higher(high, evse.worst_a(min(evse.max_a, allowed)))
-    return low, high
-
-
 def _certain(site: Site, state: State, meter: Meter, now: datetime) -> PerPhase:
     """What the cars draw for certain, phase by phase: what surely falls when they are told to. [A]
 
@@ -171,7 +139,7 @@ def _certain(site: Site, state: State, meter: Meter, now: datetime) -> PerPhase:
     total = NOTHING
     for evse in site.below[meter.circuit]:
         belief = state.evses[evse.id]
-        low, _ = _car(site, evse, belief, now)
+        low = _span(site, state, evse, now).least
         told = [r.terminal_a for r in belief.readings if now - r.at <= FRESH]
         if not evse.wiring.known or None in told:
             on_all = len(evse.wiring.terminals) == len(PHASES)

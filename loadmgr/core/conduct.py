@@ -54,6 +54,8 @@ def energy(belief: EvseState, event: EvseMeasured) -> EvseState:
     """Follow the energy register; one that falls is history."""
     if event.energy_wh is None or (belief.energy_wh or 0.0) > event.energy_wh:
         return belief
+    if event.energy_wh == belief.energy_wh and belief.session_start_wh is not None:
+        return belief
     start = belief.session_start_wh
     if belief.session is not None and start is None:
         start = event.energy_wh
@@ -82,9 +84,9 @@ def draws_less(belief: EvseState, event: EvseMeasured) -> EvseState:
     """Note since when the car has left part of its limit unused."""
     drawn = None if event.terminal_a is None else max(event.terminal_a)
     limit = belief.in_force.current_a if belief.in_force is not None else 0.0
-    if drawn is None or limit == 0.0 or drawn > limit - SLACK_A:
-        return replace(belief, draws_less_since=None)
-    return replace(belief, draws_less_since=belief.draws_less_since or event.at)
+    less = drawn is not None and limit > 0.0 and drawn <= limit - SLACK_A
+    since = (belief.draws_less_since or event.at) if less else None
+    return belief if since == belief.draws_less_since else replace(belief, draws_less_since=since)
 
 
 def obedience(evse: Evse, belief: EvseState, event: EvseMeasured) -> EvseState:
@@ -110,7 +112,8 @@ def obedience(evse: Evse, belief: EvseState, event: EvseMeasured) -> EvseState:
 
 
 def _obeys(belief: EvseState, at: datetime) -> EvseState:
-    belief = replace(belief, over_since=None, over_count=0)
+    if belief.over_since is not None or belief.over_count:
+        belief = replace(belief, over_since=None, over_count=0)
     if belief.quarantine is None:
         return belief
     since = belief.quarantine.obeying_since or at

@@ -2,7 +2,7 @@
 
 Rows, ledger and claims say all that the later stages of a tick look at, the time apart. While
 they stay as they were, or would only allow a gain that is not worth a message, and while
-nothing in the plan is under way, the same decision would be made again.
+nobody was told anything but what the plan says, the same decision would be made again.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from typing import Any
 
 from loadmgr.core import building, envelope, explain
 from loadmgr.core.claims import Claim, claims, reserved
+from loadmgr.core.conduct import STUBBORN
 from loadmgr.core.envelope import POWER, Row, load_on
-from loadmgr.core.ledger import per_circuit, worst_case
+from loadmgr.core.ledger import per_circuit, per_phase, worst_case
 from loadmgr.core.settle import WORTH_RAISING_A
 from loadmgr.core.state import State
 from loadmgr.model import CircuitId, Code, EvseId, Plan, Rung, Site
-from loadmgr.units import PerPhase
+from loadmgr.units import PerPhase, higher
 
 LONGEST = timedelta(seconds=30)
 """After so long everything is thought over, whatever stayed as it was: needs and hours move on."""
@@ -61,8 +62,8 @@ def still_good(site: Site, plan: Plan, then: Grounds, now: Grounds) -> bool:
         and now.apart == then.apart
         and reserved(now.claims, now.ledger) == reserved(then.claims, then.ledger)
         and _asking(site, now) == _asking(site, then)
-        and _at_rest(plan, now)
-        and _as_full(site, then, now)
+        and _on_course(plan, then, now)
+        and _as_full(site, plan, then, now)
     )
 
 
@@ -79,30 +80,36 @@ def _asking(site: Site, at: Grounds) -> list[Any]:
             claim.weight,
             claim.load,
             claim.urgent(at.at, site.voltage_v),
+            claim.belief.failures >= STUBBORN,
         )
         for claim in at.claims
     ]
 
 
-def _at_rest(plan: Plan, now: Grounds) -> bool:
-    """Everybody was told what the plan says, and nobody waits for the time to come."""
+def _on_course(plan: Plan, then: Grounds, now: Grounds) -> bool:
+    """Everybody was told what the plan says, or nothing since, and no time has come that one
+    waited for.
+    """
+    before = {claim.evse.id: claim.belief.commanded_a for claim in then.claims}
     for claim in now.claims:
         allocation = plan.allocations[claim.evse.id]
-        if allocation.current_a != claim.belief.commanded_a or claim.belief.unknown:
+        if claim.belief.commanded_a not in (allocation.current_a, before[claim.evse.id]):
             return False
-        if any(_ended(rung, now.at) for rung in allocation.ladder):
+        if any(_came(rung, then.at, now.at) for rung in allocation.ladder):
             return False
     return True
 
 
-def _ended(rung: Rung, now: datetime) -> bool:
-    """What a raise or a turn waited for has come."""
-    return rung.code in ENDS_BY_TIME and (rung.until is None or now >= rung.until)
+def _came(rung: Rung, then: datetime, now: datetime) -> bool:
+    """What a raise or a turn waited for has come since."""
+    return rung.code in ENDS_BY_TIME and rung.until is not None and then < rung.until <= now
 
 
-def _as_full(site: Site, then: Grounds, now: Grounds) -> bool:
-    """No row has less than the ledger holds, and none has so much more that it mattered."""
-    used = per_circuit(site, now.ledger)
+def _as_full(site: Site, plan: Plan, then: Grounds, now: Grounds) -> bool:
+    """No row has less than the plan asks and the ledger holds, and none so much more that it
+    mattered.
+    """
+    used = per_circuit(site, _spoken_for(site, plan, now))
     for circuit, rows in now.rows.items():
         for row, before in zip(rows, then.rows[circuit], strict=True):
             if row.limit != before.limit or row.usable != before.usable:
@@ -113,6 +120,20 @@ def _as_full(site: Site, then: Grounds, now: Grounds) -> bool:
             if row.left > before.left + _worth_having(site, row):
                 return False
     return True
+
+
+def _spoken_for(site: Site, plan: Plan, now: Grounds) -> Mapping[EvseId, PerPhase]:
+    """What each may draw by now or is still to be told, whichever is more. [A]"""
+    asked = {
+        claim.evse.id: per_phase(
+            site, claim.evse, claim.belief, plan.allocations[claim.evse.id].current_a
+        )
+        for claim in now.claims
+    }
+    return {
+        evse: higher(entry, asked[evse]) if evse in asked else entry
+        for evse, entry in now.ledger.items()
+    }
 
 
 def _worth_having(site: Site, row: Row) -> float:

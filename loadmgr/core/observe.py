@@ -188,7 +188,7 @@ def _looked_back(site: Site, state: State, evse: Evse, event: EvseMeasured) -> S
     for circuit in site.path[evse.circuit]:
         name = site.circuit[circuit].meter
         if name is not None:
-            meters[name] = building.looked_back(site, state, site.meter[name], event.at)
+            meters[name] = building.looked_back(site, state, site.meter[name], evse, event.at)
     changed = any(meters[name] is not known for name, known in state.meters.items())
     return replace(state, meters=meters) if changed else state
 

@@ -115,6 +115,8 @@ class MeterState:
     good_in_a_row: int = 0
     building_a: PerPhase = NOTHING  # best estimate of what is not steered
     at_most_a: PerPhase = NOTHING  # and the most it can be, if the cars draw the least they can
+    # The most that each car can have drawn when the last sample came.
+    cars_most_a: Mapping[EvseId, PerPhase] = field(default_factory=dict)
     peaks: tuple[tuple[datetime, PerPhase], ...] = ()  # of the last half minute, in buckets
     calm_peaks: tuple[tuple[datetime, PerPhase], ...] = ()  # of the last quarter of an hour
     contradicted_since: datetime | None = None  # it shows less than its cars draw

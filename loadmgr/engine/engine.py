@@ -38,8 +38,9 @@ from loadmgr.events import (
     SetLimit,
     StatusChanged,
 )
-from loadmgr.model import MeterId, Plan, Site
+from loadmgr.model import CircuitId, MeterId, Plan, Site
 from loadmgr.ports import Gateway, Source
+from loadmgr.units import PerPhase
 
 log = structlog.get_logger("loadmgr.engine")
 
@@ -79,6 +80,7 @@ class Engine:
         self._attention = asyncio.Event()
         self._replan = True
         self._meters: Mapping[MeterId, MeterState] = {}  # as they were looked at last
+        self._weighed_a: Mapping[CircuitId, PerPhase] = {}
         self._ticked_at = float("-inf")
         self._waiting: dict[int, Order] = {}  # for the journal, before they leave
         self._orders: asyncio.TaskGroup
@@ -107,19 +109,24 @@ class Engine:
                 return True
 
     def _rose(self, plan: Plan) -> bool:
-        """A building that draws more than the last plan counted with cannot wait for the beat."""
+        """A building that draws more than the last plan counted with cannot wait for the beat; nor
+        than it drew when it was last thought over whether that plan still holds.
+        """
         if self.state.meters is self._meters:
             return False
         self._meters = self.state.meters
-        building = {
-            self.site.meter[meter].circuit: known.building_a
-            for meter, known in self._meters.items()
-        }
+        building = self._building_a()
         return any(
-            building[row.circuit][row.phase] > row.building + 0.2
+            building[row.circuit][row.phase]
+            > max(row.building, self._weighed_a[row.circuit][row.phase]) + 0.2
             for row in plan.rows
             if row.circuit in building and row.phase is not None
         )
+
+    def _building_a(self) -> Mapping[CircuitId, PerPhase]:
+        """What is measured of the building on every circuit with a meter. [A]"""
+        meters = self.state.meters.items()
+        return {self.site.meter[meter].circuit: known.building_a for meter, known in meters}
 
     def age_s(self) -> float:
         """Seconds since the last tick was decided."""
@@ -194,6 +201,7 @@ class Engine:
 
     async def _tick(self) -> None:
         self._replan = False
+        self._weighed_a = self._building_a()
         started = self.clock.monotonic()
         late = started - self._ticked_at - self.site.interval_s
         self.plan = await self._decide(self.site, self.state, self.clock.now())

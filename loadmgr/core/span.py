@@ -1,0 +1,90 @@
+"""Between what and what a car's current lies: by its readings, its limits, and the time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from loadmgr.core.conduct import highest, site_current
+from loadmgr.core.ledger import SILENT, allowed_current, lawful, promised_current, worst_current
+from loadmgr.core.state import EvseState
+from loadmgr.model import Evse, EvseId
+from loadmgr.units import NOTHING, PerPhase, higher, lower
+
+FOREVER = datetime.max.replace(tzinfo=UTC)
+FRESH = timedelta(seconds=15)
+TRANSITION = timedelta(seconds=15)  # after a raise or a plug-in the car may be anywhere below it
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What one car can be drawing, on every phase it may be on. [A]
+
+    Where nobody knows which phases those are, its current counts on all of them here as in the
+    ledger: what is too little for the building on a phase without it is in its own entry.
+    """
+
+    least: PerPhase
+    most: PerPhase
+    followed: PerPhase  # the least, if it has already followed what it was told
+
+
+def span(evse: Evse, belief: EvseState, now: datetime, voltage_v: float) -> Span:
+    """Where the current of one car lies now."""
+    fresh = [r for r in belief.readings if now - r.at <= FRESH]
+    if not fresh:
+        # A car that is not heard of may be drawing all that it may, or nothing. One that never
+        # was belongs to the building.
+        worst_a = worst_current(evse, belief, now) if belief.metered else 0.0
+        return Span(NOTHING, evse.worst_a(worst_a) if worst_a > 0 else NOTHING, NOTHING)
+    low, high = NOTHING, NOTHING
+    for place, reading in enumerate(fresh):
+        seen = site_current(evse, reading)
+        if seen is None:
+            drawn = highest(reading, voltage_v, len(evse.wiring.terminals)) or 0.0
+            seen = evse.worst_a(drawn)
+        high = higher(high, seen)
+        low = seen if place == 0 else lower(low, seen)
+    # A charger that tells more than it may draw must not make the building smaller.
+    low = lower(low, evse.worst_a(allowed_current(evse, belief, now)))
+    if belief.raised_at is not None and now - belief.raised_at <= TRANSITION:
+        allowed = max((*lawful(belief, now), belief.fallback_a or 0.0))
+        high = higher(high, evse.worst_a(min(evse.max_a, allowed)))
+    return Span(low, high, lower(low, evse.worst_a(promised_current(evse, belief, now))))
+
+
+def arrived(belief: EvseState) -> EvseState:
+    """The belief about a car that has just told where it is: it ramps no more."""
+    return belief if belief.raised_at is None else replace(belief, raised_at=None)
+
+
+class Spans:
+    """The same for many cars many times: reckoned anew when a belief changes, or its time comes."""
+
+    def __init__(self) -> None:
+        self._known: dict[EvseId, tuple[Evse, EvseState, datetime, datetime, Span]] = {}
+
+    def of(self, evse: Evse, belief: EvseState, now: datetime, voltage_v: float) -> Span:
+        known = self._known.get(evse.id)
+        if known is not None:
+            its, then, since, until, found = known
+            if then is belief and its is evse and since <= now < until:
+                return found
+        found = span(evse, belief, now, voltage_v)
+        until = min((at for at in _turns(belief) if at >= now), default=FOREVER)
+        self._known[evse.id] = (evse, belief, now, until, found)
+        return found
+
+
+def _turns(belief: EvseState) -> Iterator[datetime]:
+    """When `span` may answer otherwise though nothing was heard or sent."""
+    for reading in belief.readings:
+        yield reading.at + FRESH
+        yield reading.at + SILENT
+    for grant in belief.standing:
+        yield grant.ends_at
+    for fading in belief.fading:
+        yield fading.until
+    if belief.raised_at is not None:
+        yield belief.raised_at + TRANSITION
