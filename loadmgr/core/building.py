@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from loadmgr.core import doubt
-from loadmgr.core.span import FRESH, Span, Spans, arrived, span
+from loadmgr.core.span import FRESH, Span, Spans, may_ramp, span
 from loadmgr.core.state import MeterState, State
 from loadmgr.events import CircuitMeasured
 from loadmgr.model import CircuitId, Evse, Meter, MeterId, Site
@@ -88,7 +88,13 @@ def looked_back(site: Site, state: State, meter: Meter, evse: Evse, now: datetim
     known = state.meters[meter.id]
     if known.at is None or now - known.at > LOOKS_BACK:
         return known
-    told = span(evse, arrived(state.evses[evse.id]), now, site.voltage_v)
+    belief = state.evses[evse.id]
+    if may_ramp(belief, now):
+        told = span(evse, replace(belief, raised_at=None), now, site.voltage_v)
+    else:
+        told = _span(site, state, evse, now)
+    if told.most == known.cars_most_a.get(evse.id):
+        return known
     cars_most_a = {**known.cars_most_a, evse.id: told.most}
     lowest = subtract(doubt.shown_again(known), _sum(cars_most_a.values()))
     if all(lowest[p] <= known.building_a[p] for p in PHASES):

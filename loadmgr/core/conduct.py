@@ -64,14 +64,15 @@ def energy(belief: EvseState, event: EvseMeasured) -> EvseState:
 
 def phases(evse: Evse, belief: EvseState, event: EvseMeasured) -> EvseState:
     """Learn which phases the car uses; forget at once when another one carries current."""
-    readings = [seen for r in belief.readings if (seen := site_current(evse, r)) is not None]
-    if not readings:
+    last = site_current(evse, event)
+    if last is None:
         return belief
-    stray = belief.phases is not None and any(
-        readings[-1][phase] > IDLE_A for phase in PHASES if phase not in belief.phases
-    )
-    if stray:
-        return replace(belief, phases=None)
+    if belief.phases is not None:
+        if any(last[phase] > IDLE_A for phase in PHASES if phase not in belief.phases):
+            return replace(belief, phases=None)
+        if all(last[phase] > USED_A for phase in belief.phases):
+            return belief
+    readings = [seen for r in belief.readings if (seen := site_current(evse, r)) is not None]
     if len(readings) < 3 or belief.session is None:
         return belief
     used = frozenset(p for p in PHASES if all(seen[p] > USED_A for seen in readings))

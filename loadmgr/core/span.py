@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from loadmgr.core.conduct import highest, site_current
@@ -48,15 +48,15 @@ def span(evse: Evse, belief: EvseState, now: datetime, voltage_v: float) -> Span
         low = seen if place == 0 else lower(low, seen)
     # A charger that tells more than it may draw must not make the building smaller.
     low = lower(low, evse.worst_a(allowed_current(evse, belief, now)))
-    if belief.raised_at is not None and now - belief.raised_at <= TRANSITION:
+    if may_ramp(belief, now):
         allowed = max((*lawful(belief, now), belief.fallback_a or 0.0))
         high = higher(high, evse.worst_a(min(evse.max_a, allowed)))
     return Span(low, high, lower(low, evse.worst_a(promised_current(evse, belief, now))))
 
 
-def arrived(belief: EvseState) -> EvseState:
-    """The belief about a car that has just told where it is: it ramps no more."""
-    return belief if belief.raised_at is None else replace(belief, raised_at=None)
+def may_ramp(belief: EvseState, now: datetime) -> bool:
+    """It was raised a moment ago: the car may be anywhere below its limit."""
+    return belief.raised_at is not None and now - belief.raised_at <= TRANSITION
 
 
 class Spans:
