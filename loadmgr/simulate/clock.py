@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import selectors
+import heapq
+import itertools
+from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
+from contextvars import Context
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -16,52 +19,46 @@ EPOCH = datetime(2026, 1, 5, tzinfo=UTC)
 """Where virtual time starts unless told otherwise: a Monday."""
 
 RESOLUTION_S = 1e-6
-"""Of virtual time, as of `datetime`."""
+"""Of virtual time, as of `datetime`: timers this close are due together. Finer than a float is
+after a year (4 ns), the last step to a timer would be lost in rounding and the loop would spin."""
 
 
 class Deadlock(RuntimeError):
     """Nothing is ready, no timer is set: in virtual time this would wait for ever."""
 
 
-class _NoInput(selectors.BaseSelector):
-    """A selector that never waits: in virtual time nothing comes from outside."""
-
-    def __init__(self, skip: Callable[[float | None], None]) -> None:
-        self._skip = skip
-        self._keys: dict[Any, selectors.SelectorKey] = {}
-
-    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        key = selectors.SelectorKey(fileobj, -1, events, data)
-        self._keys[fileobj] = key
-        return key
-
-    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        return self._keys.pop(fileobj)
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        self._skip(timeout)
-        return []
-
-    def get_map(self) -> Any:
-        return self._keys
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
+class VirtualLoop(asyncio.BaseEventLoop):
     """Runs callbacks in the order of their time, and skips the time between.
 
-    Deterministic. Sockets do not work here: they live in real time.
+    Deterministic: timers of the same instant run in the order in which they were set, whatever
+    else waits. It has no sockets and asks for none: they live in real time.
     """
 
+    _ready: deque[asyncio.Handle]  # of asyncio's own: what runs in the next round
+    _stopping: bool  # and that there is no such round
+
     def __init__(self, start: datetime = EPOCH) -> None:
+        super().__init__()
         self.start = start
         self._at_s = 0.0
-        super().__init__(_NoInput(self._skip))
-        # Timers this close are due together. Finer than a float is after a year (4 ns), the
-        # last step to a timer would be lost in rounding and the loop would spin.
-        self._clock_resolution = RESOLUTION_S
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []  # a heap
+        self._turn = itertools.count()
 
     def time(self) -> float:
         return self._at_s
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        if self.is_closed():
+            raise RuntimeError("Event loop is closed")
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        heapq.heappush(self._timers, (when, next(self._turn), timer))
+        return timer
 
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
@@ -74,10 +71,35 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             future.set_exception(error)
         return future
 
-    def _skip(self, timeout: float | None) -> None:
-        if timeout is None:
+    def close(self) -> None:
+        super().close()
+        self._timers.clear()
+
+    def _run_once(self) -> None:
+        """One round: what is ready, and what is due, at the next timer's time if nothing is."""
+        self._forget_cancelled()
+        if not self._ready and not self._stopping:
+            self._skip()
+        timers, due_s = self._timers, self._at_s + RESOLUTION_S
+        while timers and timers[0][0] < due_s:
+            self._ready.append(heapq.heappop(timers)[2])
+        for _ in range(len(self._ready)):
+            handle = self._ready.popleft()
+            if not handle.cancelled():
+                handle._run()
+
+    def _forget_cancelled(self) -> None:
+        """Of the timers up to the next one that counts: time must not stop at the others."""
+        while self._timers and self._timers[0][2].cancelled():
+            heapq.heappop(self._timers)
+
+    def _skip(self) -> None:
+        if not self._timers:
             raise Deadlock(f"nothing left to happen after {self._at_s:.3f} s of virtual time")
-        self._at_s += timeout
+        self._at_s += max(0.0, self._timers[0][0] - self._at_s)
+
+    def _write_to_self(self) -> None:
+        """There is nothing to wake up from."""
 
 
 class VirtualClock:

@@ -35,6 +35,31 @@ def test_timers_fire_in_the_order_of_their_time():
     assert seen == ["early@10", "between@20", "late@30"]
 
 
+def test_timers_of_one_instant_fire_as_they_were_set_whatever_else_waits():
+    async def fired(others: int) -> list[int]:
+        loop, seen = asyncio.get_running_loop(), []
+        for number in range(40):
+            loop.call_at(5.0, seen.append, number)
+            for other in range(others):
+                loop.call_at(3.0 + other, seen.clear).cancel()
+        await asyncio.sleep(6.0)
+        return seen
+
+    assert run_virtual(fired(0)) == run_virtual(fired(7)) == list(range(40))
+
+
+def test_time_does_not_stop_at_a_timer_that_was_cancelled():
+    async def main() -> list[float]:
+        loop, seen = asyncio.get_running_loop(), []
+        loop.call_at(1.0, seen.append, 1.0).cancel()
+        loop.call_at(2.0, lambda: seen.append(loop.time()))
+        loop.call_at(2.0 + 1e-7, lambda: seen.append(loop.time()))  # as good as the same instant
+        await asyncio.sleep(3.0)
+        return seen
+
+    assert run_virtual(main()) == [2.0, 2.0]
+
+
 def test_waiting_for_what_never_comes_is_a_deadlock():
     async def main() -> None:
         await asyncio.sleep(5)
