@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -122,37 +122,35 @@ class _Life:
         self.disk = Disk(loop)
         self.solver = Solver()
         self.observer = Observer(self.site, self.plant, self._reachable)
-        world = [asyncio.create_task(self.gateway.live()), asyncio.create_task(self._utility())]
+        self._broken: asyncio.Future[None] = loop.create_future()
+        world = [self._begin(self.gateway.live()), self._begin(self._utility())]
         await asyncio.sleep(0)
         self._start()
-        world += [
-            asyncio.create_task(
-                play(
-                    self.world.visits,
-                    clock=self.clock,
-                    plug=self.gateway.plug,
-                    unplug=self.gateway.unplug,
-                )
-            ),
-            *(asyncio.create_task(self._happen(fault)) for fault in self.faults),
-        ]
-        await self._watch(world)
+        people = play(
+            self.world.visits,
+            clock=self.clock,
+            plug=self.gateway.plug,
+            unplug=self.gateway.unplug,
+        )
+        world += [self._begin(people), *(self._begin(self._happen(f)) for f in self.faults)]
+        await asyncio.wait([self._broken], timeout=self.seconds)
+        if self._broken.done():
+            self._broken.result()
         self.plant.advance(self.clock.now().timestamp())
         self.plant.truth.close()
         await _end([*world, self.running])
         return self._lived()
 
-    async def _watch(self, world: list[asyncio.Task[None]]) -> None:
-        """Let it live to its end; whatever breaks in it breaks this."""
-        end = self.loop.time() + self.seconds
-        while (left_s := end - self.loop.time()) > 0:
-            waited = [self.running, *(task for task in world if not task.done())]
-            done, _ = await asyncio.wait(
-                waited, timeout=min(left_s, 60.0), return_when=asyncio.FIRST_EXCEPTION
-            )
-            for task in done:
-                if not task.cancelled() and task.exception() is not None:
-                    task.result()
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Something lives from now on; if it breaks, all of it does."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._note_end)
+        return task
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self._broken.done():
+            self._broken.set_exception(error)
 
     def _lived(self) -> Lived:
         truth = self.plant.truth
@@ -181,7 +179,7 @@ class _Life:
             decide=Inline(self.solver),
         )
         self.observer.attend(self.engine, self.loop.time, self.wall_off_s)
-        self.running = asyncio.create_task(self.engine.run())
+        self.running = self._begin(self.engine.run())
         self.down = False
 
     async def _kill(self, fault: Fault) -> None:

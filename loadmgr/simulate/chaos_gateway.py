@@ -11,6 +11,7 @@ import asyncio
 import random
 from collections import Counter, defaultdict, deque
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from loadmgr.events import (
@@ -26,6 +27,7 @@ from loadmgr.events import (
 from loadmgr.model import EvseId, StationId
 from loadmgr.ports import Emit
 from loadmgr.simulate.chaos_faults import Kind
+from loadmgr.simulate.clock import every
 from loadmgr.simulate.gateway import SimulatedGateway, _Link
 from loadmgr.simulate.orders import lost
 from loadmgr.units import PerPhase
@@ -63,9 +65,7 @@ class ChaosGateway(SimulatedGateway):
 
     async def _live(self, link: _Link) -> None:
         await asyncio.sleep(link.chance.uniform(0.0, self._meter_interval_s))
-        while True:
-            await asyncio.sleep(self._meter_interval_s)
-            self._report_meters(link)
+        await every(self._meter_interval_s, partial(self._report_meters, link))
 
     async def run(self, emit: Emit) -> None:
         """Be the engine's ears until it dies; stations come back when they notice a listener."""

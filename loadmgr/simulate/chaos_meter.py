@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
+from functools import partial
 
 from loadmgr.events import CircuitMeasured
 from loadmgr.model import Meter
 from loadmgr.ports import Clock, Emit
 from loadmgr.simulate.chaos_faults import Kind
+from loadmgr.simulate.clock import every
 from loadmgr.simulate.plant import Plant
 from loadmgr.units import PerPhase
 
@@ -34,17 +35,21 @@ class ChaosMeter:
         self._times = 0
 
     async def run(self, emit: Emit) -> None:
-        while True:
-            await asyncio.sleep(self._every_s)
-            at = self._clock.now()
-            self._plant.advance(at.timestamp())
-            told = self._told()
-            if told is not None and self._news(told):
-                emit(CircuitMeasured(at=at, meter=self.meter.id, current_a=told, sampled_at=at))
+        await every(self._every_s, partial(self._read, emit))
+
+    def _read(self, emit: Emit) -> None:
+        at = self._clock.now()
+        self._plant.advance(at.timestamp())
+        told = self._told()
+        if told is not None and self._news(told):
+            emit(CircuitMeasured(at=at, meter=self.meter.id, current_a=told, sampled_at=at))
 
     def _told(self) -> PerPhase | None:
-        truth, gauss = self._plant.circuit_a(self.meter.circuit), self._rng.gauss
-        l1, l2, l3 = (current_a + gauss(0.0, NOISE_A) for current_a in truth)
+        l1, l2, l3 = self._plant.circuit_a(self.meter.circuit)
+        gauss = self._rng.gauss
+        l1 += gauss(0.0, NOISE_A)
+        l2 += gauss(0.0, NOISE_A)
+        l3 += gauss(0.0, NOISE_A)
         match self.ill:
             case Kind.METER_SILENT:
                 return None

@@ -130,3 +130,33 @@ def run_virtual(main: Coroutine[Any, Any, T], start: datetime = EPOCH) -> T:
     """
     with asyncio.Runner(loop_factory=lambda: VirtualLoop(start)) as runner:
         return runner.run(main)
+
+
+async def every(interval_s: float, act: Callable[[], None]) -> None:
+    """Call `act` each time so long has passed, until cancelled; what it raises ends this.
+
+    As a loop of sleeps would, at the price of a timer: no task is woken for it.
+    """
+    loop = asyncio.get_running_loop()
+    broken: asyncio.Future[None] = loop.create_future()
+    timer: asyncio.TimerHandle
+
+    def set_timer() -> asyncio.TimerHandle:
+        return loop.call_later(interval_s, loop.call_soon, strike)  # when a sleeper would run on
+
+    def strike() -> None:
+        nonlocal timer
+        if broken.done():
+            return  # cancelled in this very round
+        try:
+            act()
+        except Exception as error:
+            broken.set_exception(error)
+        else:
+            timer = set_timer()
+
+    timer = set_timer()
+    try:
+        await broken
+    finally:
+        timer.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 
@@ -51,6 +52,17 @@ def test_a_naive_controller_overloads_fuses_in_the_same_world() -> None:
     ask = replace(SMALL, seed=3, seconds=3600.0, chargers=8)
     built, faults, _ = prepared(ask)
     assert not is_safe(live(built, faults, seconds=ask.seconds, make_engine=Naive))
+
+
+def test_what_breaks_in_a_world_ends_it_at_once() -> None:
+    class Broken(Naive):
+        async def run(self) -> None:
+            await asyncio.sleep(100.0)
+            raise ZeroDivisionError(f"after {self.clock.monotonic():g} s")
+
+    built, _, _ = prepared(SMALL)
+    with pytest.raises(ZeroDivisionError, match="after 100 s"):
+        live(built, (), seconds=SMALL.seconds, make_engine=Broken)
 
 
 def test_every_random_site_is_one_that_check_would_pass() -> None:

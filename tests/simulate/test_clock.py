@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from loadmgr.simulate.clock import EPOCH, Deadlock, run_virtual, virtual_clock
+from loadmgr.simulate.clock import EPOCH, Deadlock, every, run_virtual, virtual_clock
 
 
 def test_a_year_of_sleep_takes_no_time_and_the_clock_shows_it():
@@ -108,3 +108,36 @@ def test_what_is_left_running_is_cancelled_at_the_end():
 async def test_there_is_no_virtual_clock_in_real_time():
     with pytest.raises(RuntimeError, match="run_virtual"):
         virtual_clock()
+
+
+def test_what_is_done_every_two_seconds_is_done_until_it_is_cancelled():
+    async def main() -> list[float]:
+        loop, seen = asyncio.get_running_loop(), []
+        task = asyncio.create_task(every(2.0, lambda: seen.append(loop.time())))
+        await asyncio.sleep(7.0)
+        task.cancel()
+        await asyncio.sleep(10.0)
+        assert task.cancelled()
+        return seen
+
+    assert run_virtual(main()) == [2.0, 4.0, 6.0]
+
+
+def test_what_is_cancelled_in_the_instant_it_is_due_is_not_done():
+    async def main() -> list[float]:
+        loop, seen = asyncio.get_running_loop(), []
+        loop.call_at(2.0, lambda: loop.call_soon(task.cancel))
+        task = asyncio.create_task(every(2.0, lambda: seen.append(loop.time())))
+        await asyncio.sleep(10.0)
+        return seen
+
+    assert run_virtual(main()) == []
+
+
+def test_what_breaks_every_two_seconds_breaks_who_waits_for_it():
+    async def main() -> float:
+        with pytest.raises(ZeroDivisionError):
+            await every(2.0, lambda: 1 // 0)
+        return asyncio.get_running_loop().time()
+
+    assert run_virtual(main()) == 2.0
