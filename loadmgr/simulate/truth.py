@@ -252,10 +252,11 @@ class Truth:
             causes = self._causes(at_s, over, row, now)
             explained = np.zeros_like(over)
             for bit, (cause, rows) in enumerate(causes.items()):
-                self.seconds[cause] += second * int(rows.sum())
-                if cause is not Cause.OURS:
+                numbers = _numbers(rows)
+                self.seconds[cause] += second * len(numbers)
+                if numbers and cause is not Cause.OURS:
                     explained |= rows
-                for number in np.flatnonzero(rows).tolist():
+                for number in numbers:
                     spell = self._open[number]
                     spell.causes |= 1 << bit
                     spell.most_a = max(spell.most_a, float(row[number] - self._rating[number]))
@@ -292,7 +293,7 @@ class Truth:
             found[Cause.REACH] = by_reach
             found[Cause.OURS] = found[Cause.OURS] & ~by_reach
         by_meter = found[Cause.OURS] & (self._lied_to > at_s - LIED_S)
-        for number in np.flatnonzero(by_meter).tolist():
+        for number in _numbers(by_meter):
             by_meter[number] = at_s - self._open[number].from_s < LIED_S
         found[Cause.METER] = by_meter
         found[Cause.OURS] = found[Cause.OURS] & ~by_meter
@@ -300,7 +301,10 @@ class Truth:
 
     def _least(self, at_s: float, least: Vector, grace_s: Vector, what: str) -> Vector:
         """The least of what was remembered, as far back as each row's grace reaches."""
-        for past in self._past:
+        longest_s = float(grace_s.max())
+        for past in reversed(self._past):
+            if past.until_s <= at_s - longest_s:
+                break
             within = past.until_s > at_s - grace_s
             least = np.where(within, np.minimum(least, getattr(past, what)), least)
         return least
@@ -319,7 +323,7 @@ class Truth:
                     cause=cause,
                 )
             )
-        for number in np.flatnonzero(over).tolist():
+        for number in _numbers(over):
             self._open.setdefault(number, _Spell(at_s))
 
     def _remember(self, building: Vector, beyond: Vector) -> None:
@@ -339,6 +343,11 @@ class Truth:
             load = self._row * self._per_rating
             open_ = (self._heat >= TRIP_HEAT) | (load >= INSTANT_TRIP)
             self._tripped[open_] = np.minimum(self._tripped[open_], until_s)
+
+
+def _numbers(rows: Rows) -> list[int]:
+    found: list[int] = rows.nonzero()[0].tolist()
+    return found
 
 
 def _incidence(site: Site) -> Vector:

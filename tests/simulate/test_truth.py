@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from loadmgr.model import CircuitId, Site
-from loadmgr.simulate.truth import Truth
+from loadmgr.simulate.truth import GRACE_S, OUTLIVES_S, Cause, Truth
 from loadmgr.units import Phase
 
 MAIN, NORTH = CircuitId("main"), CircuitId("north")
@@ -78,6 +78,17 @@ def test_the_building_may_fall_and_rise_again_within_the_grace(ledger):
     ledger.flow(10.0, 0.0, 1.0)
     ledger.flow(10.0, 23.0, 20.0)
     assert (ledger.row().building_s, ledger.row().ours_s) == (15.0, 5.0)
+
+
+def test_a_step_explains_what_a_charger_out_of_reach_adds_as_long_as_its_limit_may_last(ledger):
+    away = np.zeros(9)
+    away[:3] = 20.0
+    ledger.truth.out_of_reach = lambda: away
+    for second in range(100):
+        ledger.flow(20.0, 5.0 if second % 2 else 6.0, 1.0)  # much to remember
+    ledger.flow(20.0, 20.0, 450.0)
+    assert ledger.row().building_s == OUTLIVES_S and ledger.row().ours_s == 450.0 - OUTLIVES_S
+    assert ledger.truth.seconds[Cause.REACH] == 3 * (OUTLIVES_S - GRACE_S)
 
 
 def test_split_segments_count_like_whole_ones(site):
