@@ -150,7 +150,7 @@ def _forget_car(belief: EvseState) -> EvseState:
         draws_less_since=None,
         on_since=None,
         off_since=None,
-        stopped_at=None,
+        stops=(),
         raised_at=None,
     )
 

@@ -68,7 +68,7 @@ def _limit_sent(belief: EvseState, order: SetLimit, at: datetime) -> EvseState:
         raised_at=at if raised else belief.raised_at,
         on_since=at if switched_on else None if switched_off else belief.on_since,
         off_since=at if switched_off else None if switched_on else belief.off_since,
-        stopped_at=at if switched_off else belief.stopped_at,
+        stops=(*belief.stops[-1:], at) if switched_off else belief.stops,
     )
 
 

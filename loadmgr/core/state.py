@@ -86,7 +86,7 @@ class EvseState:
     # Turns.
     on_since: datetime | None = None  # allowed to charge since; None: paused or never allowed
     off_since: datetime | None = None
-    stopped_at: datetime | None = None  # last time it was paused, in this session
+    stops: tuple[datetime, ...] = ()  # the last two times it was paused, in this session
     raised_at: datetime | None = None
 
     @property

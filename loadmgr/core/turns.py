@@ -9,7 +9,8 @@ nobody waits for ever behind smaller cars.
 Starting and stopping wears contactors and nerves. A car that was paused within
 the last hour starts again only where its minimum has had room for a quarter of
 an hour, so that a boiler that switches every few minutes does not take cars
-with it; its turn, when it has waited for a slice, comes all the same.
+with it. Its turn, when it has waited for a slice, comes all the same, but for a car that was
+paused twice in that hour.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from solver.problem import Floats
 
 ROUNDING = 1e-6
 CALM_FOR = timedelta(hours=1)
+ENOUGH = 2  # pauses in an hour: another one would have to be forced by a fuse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,8 @@ def admit(
         if not wanted[i]:
             continue
         need = load[:, i] * least[i]
-        has = calm_left if _restless(claims[i], now, slice_) else left
+        restless = _restless(claims[i], now, slice_)
+        has = calm_left if restless else left
         short = (need > has + ROUNDING) & (need > 0)
         if not short.any():
             on[i] = True
@@ -74,7 +77,7 @@ def admit(
             calm_left -= need
             continue
         queue.append((i, int(np.flatnonzero(short)[0])))
-        if _waited(claims[i], now) > slice_:
+        if _waited(claims[i], now) > slice_ and not restless:
             left -= need
             calm_left -= need
     return Admission(
@@ -92,13 +95,15 @@ def _order(
 
     Whoever is within its slice stays on; then come those who have waited for a
     slice, then those on who had theirs, then those who have not waited so long:
-    so two cars swap once a slice, and not each time one of them is paused.
+    so two cars swap once a slice, and not each time one of them is paused. Whoever was
+    paused twice within the hour keeps its place for longer.
     """
     urgent = claim.urgent(now, site.voltage_v)
     since = claim.belief.on_since
     waited = _waited(claim, now)
     if since is not None:
-        turn = (0, since.timestamp()) if now - since < slice_ else (2, -since.timestamp())
+        stays = now - since < slice_ or _stopped_enough(claim, now, slice_)
+        turn = (0, since.timestamp()) if stays else (2, -since.timestamp())
     else:
         turn = (1 if waited >= slice_ else 3, -waited.total_seconds())
     return (claim.tier, not urgent, *turn, claim.evse.id)
@@ -110,11 +115,22 @@ def _waited(claim: Claim, now: datetime) -> timedelta:
 
 
 def _restless(claim: Claim, now: datetime, slice_: timedelta) -> bool:
-    """It is off, was on within the last hour, and its turn has not come yet."""
-    belief = claim.belief
-    if belief.on_since is not None or belief.stopped_at is None:
+    """It is off, was on within the last hour, and its turn has not come yet; or it was paused
+    twice within that hour: then its turn alone is no reason to start once more.
+    """
+    if claim.belief.on_since is not None or not _stops(claim, now):
         return False
-    return now - belief.stopped_at < CALM_FOR and _waited(claim, now) < slice_
+    return _waited(claim, now) < slice_ or _stopped_enough(claim, now, slice_)
+
+
+def _stops(claim: Claim, now: datetime) -> int:
+    """How often it was paused within the last hour; more than twice is not told apart."""
+    return sum(now - at < CALM_FOR for at in claim.belief.stops)
+
+
+def _stopped_enough(claim: Claim, now: datetime, slice_: timedelta) -> bool:
+    """It was paused as often as an hour may bring; where turns by themselves do not bring more."""
+    return _stops(claim, now) >= ENOUGH and 2 * ENOUGH * slice_ >= CALM_FOR
 
 
 def _next_swap(waiting: Sequence[Claim], now: datetime, slice_: timedelta) -> datetime | None:
