@@ -28,7 +28,7 @@ from loadmgr.core.state import State
 from loadmgr.core.wishes import Wish, wishes
 from loadmgr.events import Order, SetFallback, SetLimit
 from loadmgr.model import CircuitId, Evse, Plan, Site, StationId
-from loadmgr.units import PerPhase, add, subtract
+from loadmgr.units import PerPhase, add, higher, subtract
 
 
 def due(
@@ -126,16 +126,22 @@ class _Headroom:
 
     def allows(self, step: _Step) -> bool:
         return all(
-            self._fits(circuit, self._reserved[circuit], step.growth)
-            and self._fits(circuit, self._promised[circuit], step.promise)
+            self._fits(circuit, self._reserved[circuit], step.growth, step)
+            and self._fits(circuit, self._promised[circuit], step.promise, step)
             for circuit in self._site.path[step.evse.circuit]
         )
 
-    def _fits(self, circuit: CircuitId, used: PerPhase, growth: PerPhase) -> bool:
+    def _fits(self, circuit: CircuitId, used: PerPhase, growth: PerPhase, step: _Step) -> bool:
+        """What is used and grows stays within every row that the step loads more than before.
+
+        A row that is overfull admits no raise, not even one below an entry that is high from
+        before: what the charger was thought to draw it would draw from then on.
+        """
         total = add(add(used, growth), self._building[circuit])
+        rising = higher(step.growth, step.promise)
         for row in self._rows[circuit]:
-            rise = load_on(self._site, growth, row.number)
-            if rise > 0 and load_on(self._site, total, row.number) > row.usable + 1e-6:
+            rise = load_on(self._site, rising, row.number)
+            if rise > 1e-9 and load_on(self._site, total, row.number) > row.usable + 1e-6:
                 return False
         return True
 

@@ -51,7 +51,8 @@ def test_an_increase_leaves_where_the_ledger_has_room():
 
 def test_what_is_still_reserved_from_before_is_not_given_away():
     """A fallback just proved counts at the hardware maximum for some seconds more. A limit below
-    that does not raise the entry, but it keeps it from falling: both would be on in the end.
+    that does not raise the entry, but it may raise the charger beside the other's way down; and
+    it keeps the entry from falling: both would be on in the end.
     """
     talk = Talk(site_of(bay("A"), bay("B"), fuse_a=20.0))
     talk.ready("A", "B")
@@ -59,6 +60,8 @@ def test_what_is_still_reserved_from_before_is_not_given_away():
         talk.boots(evse)
         talk.proves(evse)
     assert talk.ledger("A") + talk.ledger("B") == 64.0
+    assert limits(wanting(talk, A=16.0, B=16.0)) == {}
+    talk.after(14)
     assert limits(wanting(talk, A=16.0, B=16.0)) == {"A": 16.0}
 
 
@@ -288,6 +291,26 @@ def test_no_limit_but_0_a_is_given_before_the_fallback_was_asked_for():
     assert isinstance(stop, SetLimit) and stop.current_a == 0.0
     talk.confirms(talk.sends(stop))
     assert [type(order) for order in talk.due()] == [SetFallback]
+
+
+def test_while_a_fuse_is_overfull_nobody_is_raised_within_what_is_only_thought_of_it():
+    """Found by chaos, seed 7100: while A came down from 16 A, B went up to 16 A, which nothing
+    but an old limit that its meter had not yet contradicted was counted for.
+    """
+    talk = two(fuse_a=30.0)
+    talk.holds("A", 16.0)
+    talk.holds("B", 14.0)
+    talk.after(20).draws("A", 16.0)
+    talk.draws("B", 14.0)
+    talk.confirms(talk.orders("B", 6.0))
+    talk.after(13).draws("A", 16.0)
+    assert talk.ledger("B") == 14.0, "not seen below its new limit yet"
+    talk.confirms(talk.orders("A", 10.0))
+    talk.site = replace(talk.site, circuits=(fuse("main", 26.0),))
+    assert "B" not in limits(wanting(talk, A=10.0, B=14.0))
+    talk.after(14).draws("A", 10.0)
+    talk.draws("B", 6.0)
+    assert limits(wanting(talk, A=10.0, B=14.0))["B"] == 14.0
 
 
 # ── Disobedience ──────────────────────────────────────────────────────────────────────────
