@@ -212,7 +212,9 @@ class Scene:
             case Code.POWER_CAP:
                 return f"the contract of {name} {full}"
             case Code.METER_LOST:
-                return f"the meter of {name} is silent and its worst case counts{on}"
+                return (
+                    f"the meter of {name} is silent or not believed, and its worst case counts{on}"
+                )
             case Code.WAITING_TURN:
                 place = f"number {rung.position} of {self._queue}" if rung.position else ""
                 swap = f"next change about {self._clock(rung.until)}" if rung.until else ""

@@ -3,35 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
 from loadmgr.core.assemble import Question
 from loadmgr.core.conduct import STUBBORN
-from loadmgr.core.doubt import is_mixed_up
+from loadmgr.core.doubt import doubts_amount, is_mixed_up
 from loadmgr.core.envelope import POWER
-from loadmgr.core.state import EvseState, State
-from loadmgr.model import CircuitId, Evse, Site
+from loadmgr.core.proof import CLEAR_A, ENOUGH
+from loadmgr.core.state import EvseState, MeterState, State
+from loadmgr.model import CircuitId, Evse, Meter, Site
 
 
 def alarms(
     site: Site,
     state: State,
-    now: datetime,
     question: Question,
     lost_meters: Sequence[CircuitId],
 ) -> tuple[str, ...]:
     """Meters that are silent, chargers that are not in hand, and fuses that pausing cannot save."""
-    found = [f"The meter of {site.circuit[circuit].label} is silent." for circuit in lost_meters]
+    found: list[str] = []
     for meter in site.meters:
-        if is_mixed_up(state.meters[meter.id], now):
-            label = site.circuit[meter.circuit].label
-            found.append(
-                f"The meter of {label} has exchanged its phases: the highest counts on all of them."
-            )
+        found.extend(_meter(site, meter, state.meters[meter.id], meter.circuit in lost_meters))
     for evse in site.evses:
         found.extend(_charger(evse, state.evses[evse.id]))
     found.extend(_overdrawn(site, question))
     return tuple(found)
+
+
+def _meter(site: Site, meter: Meter, known: MeterState, lost: bool) -> Iterator[str]:
+    label = site.circuit[meter.circuit].label
+    if doubts_amount(known):
+        yield (
+            f"The meter of {label} shows less than its cars draw: its worst case counts until it "
+            f"has shown, on each phase, {ENOUGH} changes of its cars by {CLEAR_A:g} A or more as "
+            "the cars tell them. If it never does, its clamps and its ratio have to be looked at."
+        )
+    elif lost:
+        yield f"The meter of {label} is silent."
+    if is_mixed_up(known):
+        yield (
+            f"The meter of {label} may have exchanged its phases: the highest counts on all of "
+            "them until it has shown changes of its cars on the phases they were on."
+        )
 
 
 def _charger(evse: Evse, belief: EvseState) -> Iterator[str]:

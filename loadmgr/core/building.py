@@ -41,6 +41,7 @@ def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
         return known  # told again is not measured again
     if not _plausible(event.current_a, circuit.rating_a) or doubt.backwards(meter, event):
         back = known.good_in_a_row >= GOOD_TO_RETURN
+        known = doubt.refuted(known, event.at)
         return known if back else replace(known, good_in_a_row=0)
     known = doubt.judged(site, state, event)
     spans = {evse.id: _span(site, state, evse, event.at) for evse in site.below[meter.circuit]}
@@ -217,7 +218,7 @@ def is_lost(meter: Meter, state: State, now: datetime) -> bool:
     known = state.meters[meter.id]
     if known.at is None or known.good_in_a_row < GOOD_TO_RETURN:
         return True
-    if known.doubted_until is not None and now < known.doubted_until:
+    if doubt.doubts_amount(known):
         return True
     return now - known.at > timedelta(seconds=meter.lost_after_s)
 

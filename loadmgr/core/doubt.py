@@ -2,9 +2,10 @@
 
 A meter with reversed clamps, a wrong ratio or exchanged conductors tells numbers that could be
 true. Where nothing generates it gives itself away by showing less than the cars below it draw, by
-readings taken since it does: from then on it is not believed for a while, and its circuit counts at
+readings taken before and after: from then on it is not believed, and its circuit counts at
 the declared worst case. Phases that change places show it in that moment: its numbers
-are true, but nobody knows where, and the highest counts on all of them.
+are true, but nobody knows where, and on each the highest counts that may be its own. How it comes
+to be believed again stands in `proof`.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import permutations
 
+from loadmgr.core import proof
 from loadmgr.core.conduct import site_current
-from loadmgr.core.state import EvseState, MeterState, State
+from loadmgr.core.state import Doubt, EvseState, MeterState, State
 from loadmgr.events import CircuitMeasured
 from loadmgr.model import Evse, Meter, Site
-from loadmgr.units import NOTHING, PHASES, PerPhase, add, lower, on_each
+from loadmgr.units import NOTHING, PHASES, PerPhase, add, lower
 
-DOUBTED_FOR = timedelta(minutes=30)
 FRESH = timedelta(seconds=15)
 
 LESS_A, LESS = 2.0, 0.1  # two honest meters differ by no more: amperes, and a share of the current
@@ -32,34 +33,54 @@ def judged(site: Site, state: State, event: CircuitMeasured) -> MeterState:
     known = state.meters[event.meter]
     meter = site.meter[event.meter]
     if known.at is not None and exchanged(known.current_a, event.current_a):
-        known = replace(known, mixed_up_until=event.at + DOUBTED_FOR)
-    shown_a = shown(known, event)
-    since = known.contradicted_since
-    if not _contradicted(site, state, meter, shown_a, event.at, None):
-        return known if since is None else replace(known, contradicted_since=None)
-    if since is None:
-        return replace(known, contradicted_since=event.at)
-    if not _contradicted(site, state, meter, shown_a, event.at, since):
+        known = replace(known, doubt=Doubt(since=event.at, amount=doubts_amount(known)))
+    if not _contradicted(site, state, known, event, event.at):
+        known = known if known.contradicted is None else replace(known, contradicted=None)
+        if known.doubt is None:
+            return known
+        return replace(known, doubt=proof.weighed(site, state, meter, known.doubt, event))
+    noted = known.contradicted
+    if noted is None:
+        return replace(known, contradicted=event)
+    if not _contradicted(site, state, known, noted, event.at, told_since=noted.at):
         return known
-    return replace(known, doubted_until=event.at + DOUBTED_FOR)
+    return replace(known, contradicted=event, doubt=Doubt(since=event.at, amount=True))
+
+
+def refuted(known: MeterState, at: datetime) -> MeterState:
+    """A doubted meter that says what cannot be true, or nothing, starts its proof anew."""
+    if known.doubt is None:
+        return known
+    return replace(known, doubt=Doubt(since=at, amount=known.doubt.amount))
 
 
 def shown(known: MeterState, event: CircuitMeasured) -> PerPhase:
     """The current to be counted with on each phase. [A]"""
-    return _counted(known, event.current_a, event.at)
+    return _counted(known, event.current_a)
 
 
 def shown_again(known: MeterState) -> PerPhase:
     """The same of the last sample. [A]"""
-    return known.current_a if known.at is None else _counted(known, known.current_a, known.at)
+    return _counted(known, known.current_a)
 
 
-def _counted(known: MeterState, current_a: PerPhase, now: datetime) -> PerPhase:
-    return on_each(max(current_a), PHASES) if is_mixed_up(known, now) else current_a
+def _counted(known: MeterState, current_a: PerPhase) -> PerPhase:
+    """On each phase the highest of all that may be its own."""
+    if known.doubt is None:
+        return current_a
+    orders = known.doubt.orders
+    l1, l2, l3 = (max(current_a[order.index(phase)] for order in orders) for phase in PHASES)
+    return (l1, l2, l3)
 
 
-def is_mixed_up(known: MeterState, now: datetime) -> bool:
-    return known.mixed_up_until is not None and now < known.mixed_up_until
+def doubts_amount(known: MeterState) -> bool:
+    """Nothing it says is believed."""
+    return known.doubt is not None and known.doubt.amount
+
+
+def is_mixed_up(known: MeterState) -> bool:
+    """What it says is believed, but not on which phase it says it."""
+    return known.doubt is not None and not known.doubt.amount
 
 
 def backwards(meter: Meter, event: CircuitMeasured) -> bool:
@@ -80,26 +101,33 @@ def exchanged(before_a: PerPhase, now_a: PerPhase) -> bool:
 def _contradicted(
     site: Site,
     state: State,
-    meter: Meter,
-    shown_a: PerPhase,
+    known: MeterState,
+    sample: CircuitMeasured,
     now: datetime,
-    since: datetime | None,
+    told_since: datetime | None = None,
 ) -> bool:
-    """The cars below draw more than the meter shows, by readings taken after `since`. [A]"""
+    """The cars below draw more than a sample shows, whatever each of them told of late.
+
+    With `told_since`, by those alone that have told something since then: between two readings a
+    car that draws so much before and after does not draw less.
+    """
+    meter = site.meter[sample.meter]
     if meter.feeds_in:
         return False
-    least = NOTHING
+    shown_a, least = shown(known, sample), NOTHING
     for evse in site.below[meter.circuit]:
         belief = state.evses[evse.id]
-        if belief.readings and belief.quarantine is None:
-            least = add(least, _least(evse, belief, now, since))
+        if not belief.readings or belief.quarantine is not None:
+            continue
+        if told_since is None or belief.readings[-1].at > told_since:
+            least = add(least, _least(evse, belief, now))
     return any(shown_a[p] < least[p] * (1 - LESS) - LESS_A for p in PHASES)
 
 
-def _least(evse: Evse, belief: EvseState, now: datetime, since: datetime | None) -> PerPhase:
+def _least(evse: Evse, belief: EvseState, now: datetime) -> PerPhase:
     found: PerPhase | None = None
     for reading in belief.readings:
-        if now - reading.at > FRESH or (since is not None and reading.at <= since):
+        if now - reading.at > FRESH:
             continue
         seen = site_current(evse, reading)
         if seen is None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import permutations
 
-from loadmgr.events import EvseMeasured, Order
+from loadmgr.events import CircuitMeasured, EvseMeasured, Order
 from loadmgr.model import ConnectorStatus, EvseId, Limit, MeterId, Session, Site
-from loadmgr.units import NOTHING, PerPhase, Phase
+from loadmgr.units import NOTHING, PHASES, PerPhase, Phase
+
+ORDERS = tuple(permutations(PHASES))
+"""Every way in which the conductors of a meter can be connected; the first one is right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +110,28 @@ class EvseState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A sample of a circuit's meter at a moment in which every car below held still."""
+
+    at: datetime
+    shown_a: PerPhase
+    cars_a: PerPhase  # of those that are heard, by their own readings
+    unheard: frozenset[EvseId]  # whose cars are not among them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """A circuit meter that told what is not, and what it has shown since to be believed again."""
+
+    since: datetime  # the last time that something spoke against it
+    amount: bool  # True: nothing it says is believed. False: all but on which phase it is
+    proved: tuple[int, int, int] = (0, 0, 0)  # changes of its cars that each phase has shown since
+    orders: tuple[tuple[Phase, ...], ...] = ORDERS  # the places of its phases that fit all those
+    firm: Mark | None = None  # the last mark
+    open: Mark | None = None  # the next one, once the cars have said that they still held still
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MeterState:
     """Belief about one circuit meter, and the building's load behind it."""
 
@@ -119,9 +145,8 @@ class MeterState:
     cars_most_a: Mapping[EvseId, PerPhase] = field(default_factory=dict)
     peaks: tuple[tuple[datetime, PerPhase], ...] = ()  # of the last half minute, in buckets
     calm_peaks: tuple[tuple[datetime, PerPhase], ...] = ()  # of the last quarter of an hour
-    contradicted_since: datetime | None = None  # it shows less than its cars draw
-    doubted_until: datetime | None = None  # what it says is not believed
-    mixed_up_until: datetime | None = None  # nor on which phase it says it
+    contradicted: CircuitMeasured | None = None  # a sample of less than its cars seem to draw
+    doubt: Doubt | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

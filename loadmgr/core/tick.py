@@ -71,7 +71,7 @@ def tick(
         forecast=forecast(site, question, sharing, solution, settled),
         shortfalls=shortfalls(site, question, sharing, solution, now),
         solve=report,
-        alarms=alarms(site, state, now, question, lost),
+        alarms=alarms(site, state, question, lost),
     )
 
 

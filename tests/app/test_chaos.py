@@ -15,6 +15,8 @@ from loadmgr.app.chaos_naive import Naive
 from loadmgr.app.chaos_runs import Ask, asked, is_safe, play, play_all, prepared, shrink
 from loadmgr.cli import app
 from loadmgr.config.worst import offline_a, worst_building_a
+from loadmgr.core.doubt import doubts_amount
+from loadmgr.engine.engine import Engine
 from loadmgr.simulate.chaos_faults import Kind, Mix, draw, only
 from loadmgr.simulate.chaos_site import world
 from loadmgr.simulate.truth import Cause
@@ -139,3 +141,28 @@ def test_a_silent_utility_leaves_its_fail_safe_limit_in_force() -> None:
     lived = play(ask).lived
     assert lived.struck[Kind.UTILITY_SILENT] > 0 and is_safe(lived)
     assert lived.observed.limited_s and max(lived.observed.limited_s) <= 15.0
+
+
+def test_a_meter_that_told_a_tenth_is_believed_again_once_it_shows_its_cars() -> None:
+    ask = Ask(seed=2004, seconds=5400.0, chargers=6, fallback_a=0.0)
+    built, faults, _ = prepared(ask)
+    meter = built.site.meters[0].id
+    fault = replace(
+        faults[0], kind=Kind.METER_SCALED, at_s=2000.0, lasts_s=60.0, meter=meter, chance=0.3
+    )
+    doubted: list[float] = []
+
+    def watched(*args: object, **more: object) -> Engine:
+        engine = Engine(*args, **more)  # type: ignore[arg-type] # as it is made by `live`
+        engine.on_tick.append(
+            lambda state, plan: (
+                doubted.append(plan.at.timestamp() - START_S)
+                if doubts_amount(state.meters[meter])
+                else None
+            )
+        )
+        return engine
+
+    assert is_safe(live(built, (fault,), seconds=ask.seconds, make_engine=watched))
+    assert 2000.0 < min(doubted) < 2030.0
+    assert 2060.0 < max(doubted) < 2000.0 + 1500.0, "not for ever, and not by time alone"
