@@ -106,7 +106,7 @@ def world(
         buildings={c.id: load for c, load in zip(circuits, loads, strict=True) if load is not None},
         tempers={station: _temper(rng) for station in site.stations},
         visits=visits,
-        meter_every_s=rng.choice((1.0, 1.0, 2.0)),
+        meter_every_s=rng.choice((1.0, 1.0, 2.0, 5.0)),
         charger_meter_every_s=rng.choice((5.0, 10.0)),
     )
 
