@@ -114,13 +114,16 @@ def _contradicted(
     meter = site.meter[sample.meter]
     if meter.feeds_in:
         return False
-    shown_a, least = shown(known, sample), NOTHING
+    shown_a, least, total_a = shown(known, sample), NOTHING, 0.0
     for evse in site.below[meter.circuit]:
         belief = state.evses[evse.id]
         if not belief.readings or belief.quarantine is not None:
             continue
         if told_since is None or belief.readings[-1].at > told_since:
             least = add(least, _least(evse, belief, now))
+            total_a += _least_total(belief, now, site.voltage_v)
+    if sum(shown_a) < total_a * (1 - LESS) - len(PHASES) * LESS_A:
+        return True  # wherever those draw of which nobody knows on which phase
     return any(shown_a[p] < least[p] * (1 - LESS) - LESS_A for p in PHASES)
 
 
@@ -134,3 +137,15 @@ def _least(evse: Evse, belief: EvseState, now: datetime) -> PerPhase:
             return NOTHING
         found = seen if found is None else lower(found, seen)
     return found or NOTHING
+
+
+def _least_total(belief: EvseState, now: datetime, voltage_v: float) -> float:
+    """The least of what it has told of late, over all its terminals. [A]"""
+    told = [
+        sum(reading.terminal_a)
+        if reading.terminal_a is not None
+        else (reading.power_w or 0.0) / voltage_v
+        for reading in belief.readings
+        if now - reading.at <= FRESH
+    ]
+    return min(told, default=0.0)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from loadmgr.core import building
-from loadmgr.model import MeterId
-from tests.core.talk import Talk, bay, metered
+from loadmgr.model import MeterId, Wiring
+from tests.core.talk import L1, L2, L3, Talk, bay, metered
+
+
+def one_car(*, feeds_in: bool = False, **bay_more: Any) -> Talk:
+    site = metered(bay("A", **bay_more))
+    return Talk(replace(site, meters=(replace(site.meters[0], feeds_in=feeds_in),)))
 
 
 def charging(*, feeds_in: bool = False) -> Talk:
     """One car at 16 A on a building of 20 A, seen by everybody."""
-    site = metered(bay("A"))
-    talk = Talk(replace(site, meters=(replace(site.meters[0], feeds_in=feeds_in),)))
+    talk = one_car(feeds_in=feeds_in)
     talk.ready("A")
     talk.building(20.0)
     talk.holds("A", 16.0)
@@ -55,6 +60,20 @@ def test_a_meter_with_a_wrong_ratio_is_doubted_once_newer_readings_say_so_too() 
     assert (
         building.believed(talk.site, talk.state, talk.now)[talk.site.circuits[0].id] == (50.0,) * 3
     )
+
+
+def test_a_wrong_ratio_shows_though_nobody_knows_on_which_phase_the_car_is() -> None:
+    """Found by chaos, seed 7027: 32 A on one of three phases, a meter that showed 4 A on each."""
+    talk = one_car(wiring=Wiring((L1, L2, L3), known=False))
+    talk.ready("A")
+    talk.building(4.0)
+    talk.holds("A", 32.0)
+    for second in range(1, 25):
+        talk.after(1)
+        if second % 5 == 0:
+            talk.draws("A", 32.0, 0.0, 0.0)
+        talk.meter(4.0 + second / 100, 4.0, 4.0)
+    assert lost(talk)
 
 
 def test_a_car_that_left_does_not_make_its_meter_a_liar() -> None:
