@@ -138,7 +138,8 @@ class _Life:
             self._broken.result()
         self.plant.advance(self.clock.now().timestamp())
         self.plant.truth.close()
-        await _end([*world, self.running])
+        await _end([self.running])  # before what carries its orders goes
+        await _end(world)
         return self._lived()
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
