@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from loadmgr.core.ledger import lawful, tolerated
+from loadmgr.core.ledger import CLOCK_SLACK, lawful, tolerated
 from loadmgr.core.state import EvseState, Quarantine
 from loadmgr.events import EvseMeasured
 from loadmgr.model import Evse
@@ -14,6 +14,7 @@ from loadmgr.units import PHASES, PerPhase
 OVER_SAMPLES = 2
 OVER_FOR = timedelta(seconds=4)
 OBEYS_FOR = timedelta(seconds=60)
+FOLLOWED_AFTER = timedelta(seconds=30)  # since a limit left: answered, and followed by the car
 
 USED_A = 3.0  # a phase in use carries more than this
 IDLE_A = 0.5  # and an unused one less than this
@@ -97,9 +98,9 @@ def obedience(evse: Evse, belief: EvseState, event: EvseMeasured) -> EvseState:
     samples that lie some seconds apart.
     """
     drawn = None if event.terminal_a is None else max(event.terminal_a)
-    if drawn is None or belief.fallback_a is None:
+    if drawn is None or (belief.fallback_a is None and not _is_limited(belief, event.at)):
         return belief
-    allowed = min(evse.max_a, max(belief.fallback_a, *lawful(belief, event.at), 0.0))
+    allowed = min(evse.max_a, max(belief.fallback_a or 0.0, *lawful(belief, event.at), 0.0))
     if drawn <= tolerated(allowed):
         return _obeys(belief, event.at)
     since = belief.over_since or event.at
@@ -110,6 +111,18 @@ def obedience(evse: Evse, belief: EvseState, event: EvseMeasured) -> EvseState:
         return belief
     reason = f"may draw {allowed:.1f} A, draws {drawn:.1f} A"
     return replace(belief, quarantine=Quarantine(since=event.at, reason=reason, next_try=event.at))
+
+
+def _is_limited(belief: EvseState, at: datetime) -> bool:
+    """A limit is in force for certain, though nobody knows what the charger does without one."""
+    limit, session = belief.in_force, belief.session
+    return (
+        limit is not None
+        and session is not None
+        and limit.transaction_id == session.transaction_id
+        and limit.connection == belief.connection
+        and limit.sent_at + FOLLOWED_AFTER <= at < limit.ends_at - 2 * CLOCK_SLACK
+    )
 
 
 def _obeys(belief: EvseState, at: datetime) -> EvseState:

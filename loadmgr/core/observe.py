@@ -59,6 +59,8 @@ def _connected(site: Site, state: State, event: StationConnected) -> State:
             seen=True,
             offline_since=None,
             in_flight=None,
+            unproved=0,
+            prove_at=None,
             # What failed on the last connection says little about this one.
             failures=0,
             failed_at=None,
@@ -70,12 +72,20 @@ def _connected(site: Site, state: State, event: StationConnected) -> State:
 
 
 def _booted(site: Site, state: State, event: StationBooted) -> State:
-    """Whatever it was told may be forgotten: its fallback has to be proved again."""
+    """Whatever it was told may be forgotten: its fallback has to be proved again, and its limit."""
 
     def rule(evse: Evse, belief: EvseState) -> EvseState:
         if belief.connection != event.connection:
             return belief
-        return replace(belief, fallback_a=None, fallback_written=None, fallback_checked=None)
+        return replace(
+            belief,
+            fallback_a=None,
+            fallback_written=None,
+            fallback_checked=None,
+            unproved=0,
+            prove_at=None,
+            in_force=None if belief.in_force is None else orders.forgotten(belief.in_force),
+        )
 
     return _each_evse(site, state, event.station, rule)
 

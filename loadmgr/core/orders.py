@@ -22,6 +22,8 @@ from loadmgr.model import Evse
 
 RETRY_FIRST = timedelta(seconds=5)
 RETRY_LONGEST = timedelta(minutes=5)
+PROVE_AGAIN = timedelta(minutes=1)  # the first time; doubled each time, for profiles go to flash
+PROVE_LONGEST = timedelta(hours=1)
 ESCALATE = timedelta(seconds=20)
 
 GONE = -1  # a connection that no station has: numbers start again with the engine
@@ -45,7 +47,7 @@ def _tried(quarantine: Quarantine | None, order: Order, at: datetime) -> Quarant
     """One more attempt to bring a charger back; the next one waits twice as long."""
     if quarantine is None or isinstance(order, SetFallback | ReadFallback):
         return quarantine
-    wait = min(ESCALATE * 2.0**quarantine.tried, RETRY_LONGEST)
+    wait = _doubled(ESCALATE, quarantine.tried, RETRY_LONGEST)
     return replace(quarantine, tried=quarantine.tried + 1, next_try=at + wait)
 
 
@@ -109,6 +111,8 @@ def answered(evse: Evse, belief: EvseState, outcome: Outcome) -> EvseState:
 
 def _fallback_read(evse: Evse, belief: EvseState, outcome: Confirmed) -> EvseState:
     """A lower fallback than before counts once charger and car have followed it."""
+    if outcome.current_a is None:
+        belief = _not_there(belief, outcome.at)
     before = evse.max_a if belief.fallback_a is None else belief.fallback_a
     fading, proved = belief.fading, outcome.current_a is not None
     if outcome.current_a is not None and outcome.current_a < before:
@@ -118,8 +122,16 @@ def _fallback_read(evse: Evse, belief: EvseState, outcome: Confirmed) -> EvseSta
         fallback_a=outcome.current_a,
         fallback_checked=outcome.connection,
         fading=fading,
+        unproved=0 if proved else belief.unproved,
+        prove_at=None if proved else belief.prove_at,
         quarantine=None if proved and belief.session is None else belief.quarantine,
     )
+
+
+def _not_there(belief: EvseState, at: datetime) -> EvseState:
+    """ "Accepted" and not stored, or not a thing this charger can do: it is written again later."""
+    pause = _doubled(PROVE_AGAIN, belief.unproved, PROVE_LONGEST)
+    return replace(belief, fallback_written=None, unproved=belief.unproved + 1, prove_at=at + pause)
 
 
 def _limit_confirmed(belief: EvseState, outcome: Confirmed) -> EvseState:
@@ -143,9 +155,21 @@ def _limit_confirmed(belief: EvseState, outcome: Confirmed) -> EvseState:
     )
 
 
+def _doubled(first: timedelta, times: int, longest: timedelta) -> timedelta:
+    """A pause that has been doubled so often. Longer than `longest` it is never reckoned: a day of
+    retries doubles it beyond what a `timedelta` holds.
+    """
+    pause = first
+    for _ in range(times):
+        if pause >= longest:
+            break
+        pause *= 2
+    return min(pause, longest)
+
+
 def _failed(belief: EvseState, order: Order | None, outcome: Outcome) -> EvseState:
     failures = belief.failures + 1
-    pause = min(RETRY_FIRST * 2 ** min(failures - 1, 6), RETRY_LONGEST)
+    pause = _doubled(RETRY_FIRST, failures - 1, RETRY_LONGEST)
     lowest = belief.failed_a
     if isinstance(order, SetLimit):
         lowest = order.current_a if lowest is None else min(lowest, order.current_a)
@@ -182,6 +206,11 @@ def restarted(belief: EvseState, at: datetime) -> EvseState:
         off_since=at if belief.off_since is not None else None,
         raised_at=None,
     )
+
+
+def forgotten(grant: Grant) -> Grant:
+    """It may be in force or not: no connection vouches for it any more."""
+    return replace(grant, connection=GONE)
 
 
 def _renewed(grant: Grant, at: datetime) -> Grant:

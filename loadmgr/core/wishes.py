@@ -56,7 +56,7 @@ def wishes(site: Site, state: State, plan: Plan, evse: Evse, now: datetime) -> I
         back = SetAvailability(serial=0, evse=evse.id, connection=belief.connection, operative=True)
         yield Wish(urgency=Urgency.PROOF, order=back)
     if not patient:
-        yield from _proof(site, evse, belief, belief.connection)
+        yield from _proof(site, evse, belief, belief.connection, now)
     allocation = plan.allocations.get(evse.id)
     if belief.quarantine is not None:
         return  # it is corrected, step by step; told the same again it would never be stopped
@@ -64,14 +64,18 @@ def wishes(site: Site, state: State, plan: Plan, evse: Evse, now: datetime) -> I
         yield from _limit(site, evse, belief, allocation.current_a, now, patient)
 
 
-def _proof(site: Site, evse: Evse, belief: EvseState, connection: int) -> Iterator[Wish]:
-    """Write the fallback and read it back, once per connection."""
+def _proof(
+    site: Site, evse: Evse, belief: EvseState, connection: int, now: datetime
+) -> Iterator[Wish]:
+    """Write the fallback and read it back, once per connection; and again where it is not there."""
+    if belief.prove_at is not None and now < belief.prove_at:
+        return
     if belief.fallback_written != connection:
         write = SetFallback(
             serial=0, evse=evse.id, connection=connection, current_a=site.offline.fallback_a
         )
         yield Wish(urgency=Urgency.PROOF, order=write)
-    elif belief.fallback_checked != connection:
+    elif belief.fallback_checked != connection or belief.prove_at is not None:
         after_s = site.offline.limit_lasts_s + PROOF_BEYOND_S
         read = ReadFallback(serial=0, evse=evse.id, connection=connection, after_s=after_s)
         yield Wish(urgency=Urgency.PROOF, order=read)

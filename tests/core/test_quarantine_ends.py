@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from loadmgr.events import ReadFallback, SetAvailability, SetLimit, StopTransaction
+from loadmgr.events import (
+    ReadFallback,
+    SetAvailability,
+    SetFallback,
+    SetLimit,
+    StopTransaction,
+)
 from tests.core.talk import Talk, bay, metered
 
 
@@ -69,3 +75,62 @@ def test_a_new_connection_is_asked_at_once_whatever_failed_before() -> None:
     talk.after(1).connects("A", 2, booted=True)
     assert talk.due(), "it is not made to wait for what another connection lost"
     assert talk.of("A").retry_at is None or talk.of("A").retry_at < talk.now + timedelta(seconds=1)
+
+
+def test_a_charger_that_disobeys_for_days_is_asked_for_days() -> None:
+    """Doubled each time, the pause between two tries once grew beyond all bounds."""
+    talk = disobeying()
+    for _ in range(1000):
+        talk.after(300).draws("A", 16.0)
+        for order in talk.due():
+            talk.refuses(talk.sends(order))
+    quarantine = talk.of("A").quarantine
+    assert quarantine is not None and quarantine.tried > 900
+    assert quarantine.next_try - talk.now <= timedelta(minutes=5)
+
+
+# ── A fallback that is not there ──────────────────────────────────────────────────────────
+
+
+def unproved() -> Talk:
+    """A charger that accepts a fallback and does not store it."""
+    talk = Talk(metered(bay("A")))
+    talk.connects("A", 1, booted=True)
+    talk.plugs("A")
+    for kind in (SetLimit, SetFallback, ReadFallback):
+        (order,) = talk.due()
+        assert isinstance(order, kind)
+        talk.confirms(talk.sends(order))
+    return talk
+
+
+def test_a_fallback_that_was_not_there_is_written_again_later_and_less_and_less_often() -> None:
+    talk, written = unproved(), 0
+    assert talk.ledger("A") == 32.0
+    for minute in range(24 * 60):
+        talk.after(60)
+        for order in talk.due():
+            written += isinstance(order, SetFallback)
+            talk.confirms(talk.sends(order))
+        assert minute < 2 or written >= 1
+    assert 20 <= written <= 35, "at first soon, then once an hour"
+
+
+def test_a_fallback_that_is_there_at_last_counts() -> None:
+    talk = unproved()
+    talk.after(60)
+    for kind in (SetFallback, ReadFallback):
+        (order,) = (order for order in talk.due() if isinstance(order, kind))
+        talk.confirms(talk.sends(order), 0.0 if kind is ReadFallback else None)
+    assert talk.after(20).of("A").fallback_a == 0.0
+    assert talk.of("A").prove_at is None
+
+
+def test_a_charger_whose_fallback_nobody_knows_is_caught_when_it_ignores_a_limit() -> None:
+    """Found by chaos, seed 10007: it accepted 0 A and went on with 16 A until a breaker tripped."""
+    talk = unproved()
+    talk.confirms(talk.orders("A", 0.0))
+    for _ in range(8):
+        talk.after(5).draws("A", 16.0)
+    assert talk.of("A").quarantine is not None
+    assert [type(order) for order in talk.due()] == [SetLimit]
