@@ -1,11 +1,12 @@
 """What a day could have brought at most: a linear program that knows everything beforehand.
 
-It knows who comes when and wants what, and what the building will draw. Nothing in it ramps,
-tapers, keeps a minimum or takes turns. Three things it shares with everybody: the site's limits
-(fuses less margins, contracts, and what was declared where nothing measures); its view of
-wiring (where the site does not know which phases a car uses, all of them count); and that a
-charger and its car take their time to follow, so that they have to be down before the building
-is up.
+It knows who comes when and wants what, and what the building will draw. Nothing in it ramps or
+takes turns, and whom it serves is all the same to it. What it shares with everybody is what
+physics and the rules of safety forbid anybody: the site's limits (fuses less margins, contracts,
+and what was declared where nothing measures); its view of wiring (where the site does not know
+which phases a car uses, all of them count); that a charger and its car take their time to
+follow, so that they have to be down before the building is up; that nobody charges where there
+is less than the smallest minimum; and that no car takes more than it would if it were alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from loadmgr.model import Circuit, Evse, Site
 from loadmgr.simulate.arrivals import Visit
+from loadmgr.simulate.car import Car
 from loadmgr.simulate.chaos_site import World
 from loadmgr.units import PerPhase, power_w
 from solver import Problem, solve
@@ -40,7 +42,8 @@ def most_wh(world: World, *, start_s: float, seconds: float) -> float:
         circuit=np.array([place[evse.circuit] for evse in evses]),
         coupling=np.array([_load(site, evse.worst_a(1.0)) for evse in evses]),
         upper=np.array([_upper(v, e, start_s, steps) for v, e in zip(visits, evses, strict=True)]),
-        energy=np.array([v.car.wanted_wh for v in visits]) / (site.voltage_v * phases),
+        energy=np.array([_alone_wh(v, e, site) for v, e in zip(visits, evses, strict=True)])
+        / (site.voltage_v * phases),
         value=np.repeat(site.voltage_v * phases[:, None], steps, axis=1),
     )
     return solve(problem, method="highs", tol=1e-4).objective
@@ -48,6 +51,19 @@ def most_wh(world: World, *, start_s: float, seconds: float) -> float:
 
 def _phases(visit: Visit, evse: Evse) -> int:
     return min(visit.car.phases, len(evse.wiring.terminals))
+
+
+def _alone_wh(visit: Visit, evse: Evse, site: Site) -> float:
+    """What the car takes from its arrival until it leaves, if nothing but its charger limits it:
+    towards the end of its charge it takes less and less. [Wh]
+    """
+    car = Car(visit.car, len(evse.wiring.terminals))
+    left_s, seconds = visit.leaves_s - visit.arrives_s, 1.0
+    while left_s > 0 and not car.full:
+        car.step(evse.max_a, min(left_s, seconds), site.voltage_v)
+        left_s -= seconds
+        seconds = max(1.0, car.steady_s(site.voltage_v))
+    return min(car.charged_wh, visit.car.wanted_wh)
 
 
 def _load(site: Site, current_a: PerPhase) -> tuple[float, ...]:
@@ -78,8 +94,15 @@ def _capacity(world: World, start_s: float, steps: int) -> Floats:
         load = np.column_stack((current_a, current_a.sum(axis=1) * site.voltage_v))
         ahead = np.lib.stride_tricks.sliding_window_view(load, AHEAD, axis=0).max(axis=2)
         room = np.maximum(_usable(circuit) - ahead[: steps * looks], 0.0)
+        room[room < _least(site, circuit)] = 0.0
         left[k] = room.reshape(steps, looks, 4).mean(axis=1).T
     return left
+
+
+def _least(site: Site, circuit: Circuit) -> Floats:
+    """(4,) With less than this nobody below it charges. [A or W]"""
+    least_a = min((evse.min_a for evse in site.below[circuit.id]), default=0.0)
+    return np.array([least_a, least_a, least_a, least_a * site.voltage_v])
 
 
 def _usable(circuit: Circuit) -> Floats:

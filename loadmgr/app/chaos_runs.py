@@ -8,13 +8,14 @@ import multiprocessing
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
 from loadmgr.app.chaos import START_S, Lived, live
 from loadmgr.app.chaos_naive import Naive
 from loadmgr.app.chaos_optimum import most_wh
+from loadmgr.model import Share
 from loadmgr.simulate.chaos_faults import Fault, Kind, Mix, draw, only
 from loadmgr.simulate.chaos_site import Wishes, World, world
 
@@ -110,7 +111,13 @@ def _faultless_wh(ask: Ask, built: World, faults: Sequence[Fault]) -> float:
 
 
 def _of_optimum(ask: Ask, built: World) -> float | None:
-    """Of the most that could be delivered: the share that is, where nothing at all goes wrong."""
+    """Of the most that could be delivered: the share that is, where nothing at all goes wrong.
+
+    Who waits for a lower price delivers less on purpose: here everybody shares at once.
+    """
+    if built.site.policy.share is Share.CHEAPEST:
+        policy = replace(built.site.policy, share=Share.FAIR)
+        built = replace(built, site=replace(built.site, policy=policy))
     most = most_wh(built, start_s=START_S, seconds=ask.seconds)
     return live(built, (), seconds=ask.seconds).summary.energy_wh / most if most else None
 
