@@ -98,9 +98,9 @@ def obedience(evse: Evse, belief: EvseState, event: EvseMeasured) -> EvseState:
     samples that lie some seconds apart.
     """
     drawn = None if event.terminal_a is None else max(event.terminal_a)
-    if drawn is None or (belief.fallback_a is None and not _is_limited(belief, event.at)):
+    allowed = _allowed(evse, belief, event.at)
+    if drawn is None or allowed is None:
         return belief
-    allowed = min(evse.max_a, max(belief.fallback_a or 0.0, *lawful(belief, event.at), 0.0))
     if drawn <= tolerated(allowed):
         return _obeys(belief, event.at)
     since = belief.over_since or event.at
@@ -111,6 +111,20 @@ def obedience(evse: Evse, belief: EvseState, event: EvseMeasured) -> EvseState:
         return belief
     reason = f"may draw {allowed:.1f} A, draws {drawn:.1f} A"
     return replace(belief, quarantine=Quarantine(since=event.at, reason=reason, next_try=event.at))
+
+
+def _allowed(evse: Evse, belief: EvseState, at: datetime) -> float | None:
+    """The most that it may draw; None where nobody can say. [A]
+
+    A fallback that is not the one that was written is not what it is allowed while a limit is
+    in force: a charger that does not keep what it accepts may keep neither.
+    """
+    limits = [0.0, *lawful(belief, at)]
+    if belief.fallback_a is not None and not belief.unproved:
+        limits.append(belief.fallback_a)
+    elif not _is_limited(belief, at):
+        return None if belief.fallback_a is None else min(evse.max_a, belief.fallback_a)
+    return min(evse.max_a, max(limits))
 
 
 def _is_limited(belief: EvseState, at: datetime) -> bool:

@@ -24,6 +24,7 @@ RETRY_FIRST = timedelta(seconds=5)
 RETRY_LONGEST = timedelta(minutes=5)
 PROVE_AGAIN = timedelta(minutes=1)  # the first time; doubled each time, for profiles go to flash
 PROVE_LONGEST = timedelta(hours=1)
+SAME_A = 0.05  # a current that went over the wire and back
 ESCALATE = timedelta(seconds=20)
 
 GONE = -1  # a connection that no station has: numbers start again with the engine
@@ -100,7 +101,9 @@ def answered(evse: Evse, belief: EvseState, outcome: Outcome) -> EvseState:
         case SetLimit():
             return _limit_confirmed(belief, outcome)
         case SetFallback():
-            return replace(belief, fallback_written=outcome.connection)
+            return replace(
+                belief, fallback_written=outcome.connection, fallback_asked_a=order.current_a
+            )
         case ReadFallback():
             return _fallback_read(evse, belief, outcome)
         case SetAvailability(operative=True):
@@ -111,8 +114,9 @@ def answered(evse: Evse, belief: EvseState, outcome: Outcome) -> EvseState:
 
 def _fallback_read(evse: Evse, belief: EvseState, outcome: Confirmed) -> EvseState:
     """A lower fallback than before counts once charger and car have followed it."""
-    if outcome.current_a is None:
-        belief = _not_there(belief, outcome.at)
+    asked_a = evse.max_a if belief.fallback_asked_a is None else belief.fallback_asked_a
+    there = outcome.current_a is not None and outcome.current_a <= asked_a + SAME_A
+    belief = _there(belief) if there else _not_there(belief, outcome.at)
     before = evse.max_a if belief.fallback_a is None else belief.fallback_a
     fading, proved = belief.fading, outcome.current_a is not None
     if outcome.current_a is not None and outcome.current_a < before:
@@ -122,10 +126,12 @@ def _fallback_read(evse: Evse, belief: EvseState, outcome: Confirmed) -> EvseSta
         fallback_a=outcome.current_a,
         fallback_checked=outcome.connection,
         fading=fading,
-        unproved=0 if proved else belief.unproved,
-        prove_at=None if proved else belief.prove_at,
         quarantine=None if proved and belief.session is None else belief.quarantine,
     )
+
+
+def _there(belief: EvseState) -> EvseState:
+    return replace(belief, unproved=0, prove_at=None)
 
 
 def _not_there(belief: EvseState, at: datetime) -> EvseState:

@@ -65,6 +65,7 @@ class EvseState:
     fallback_a: float | None = None  # as read back since the last boot
     fallback_written: int | None = None  # on which connection it was last accepted
     fallback_checked: int | None = None  # on which connection it was last read back
+    fallback_asked_a: float | None = None  # what was accepted
     unproved: int = 0  # how often in a row it was read back on it, and was not there
     prove_at: datetime | None = None  # then it is written once more
     in_force: Grant | None = None  # the last one that was confirmed

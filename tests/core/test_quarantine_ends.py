@@ -134,3 +134,18 @@ def test_a_charger_whose_fallback_nobody_knows_is_caught_when_it_ignores_a_limit
         talk.after(5).draws("A", 16.0)
     assert talk.of("A").quarantine is not None
     assert [type(order) for order in talk.due()] == [SetLimit]
+
+
+def test_a_charger_that_reads_back_more_than_was_written_is_asked_again_and_held_to_its_limit():
+    talk = Talk(metered(bay("A")))
+    talk.connects("A", 1, booted=True)
+    talk.plugs("A")
+    for kind in (SetLimit, SetFallback, ReadFallback):
+        (order,) = talk.due()
+        talk.confirms(talk.sends(order), 16.0 if kind is ReadFallback else None)
+    assert talk.of("A").fallback_a == 16.0 and talk.ledger("A") == 32.0
+    talk.confirms(talk.orders("A", 0.0))
+    for _ in range(8):
+        talk.after(5).draws("A", 16.0)
+    assert talk.of("A").quarantine is not None, "0 A is in force, whatever it does alone"
+    assert talk.of("A").prove_at is not None, "and its fallback is written once more"
