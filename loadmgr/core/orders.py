@@ -117,7 +117,8 @@ def _fallback_read(evse: Evse, belief: EvseState, outcome: Confirmed) -> EvseSta
     asked_a = evse.max_a if belief.fallback_asked_a is None else belief.fallback_asked_a
     there = outcome.current_a is not None and outcome.current_a <= asked_a + SAME_A
     belief = _there(belief) if there else _not_there(belief, outcome.at)
-    before = evse.max_a if belief.fallback_a is None else belief.fallback_a
+    unknown = belief.fallback_a is None or belief.quarantine is not None
+    before = evse.max_a if unknown else belief.fallback_a or 0.0
     fading, proved = belief.fading, outcome.current_a is not None
     if outcome.current_a is not None and outcome.current_a < before:
         fading = (*fading, Fading(current_a=before, until=outcome.at + FOLLOW))

@@ -23,7 +23,7 @@ from loadmgr.model import Evse, Plan, Site
 RENEW_AT = 0.5  # of a limit's life
 LOWER_AGAIN = timedelta(seconds=10)  # between decreases that are refused
 STOPPED_AFTER = 3  # refusals, where nobody else can make the room
-RESTS_FOR = timedelta(seconds=60)  # in quarantine without a car, before it has another chance
+RESTS_FOR = timedelta(seconds=20)  # in quarantine, before one without a car has another chance
 PROOF_BEYOND_S = 60.0  # look for the fallback so long after every limit has ended
 
 
@@ -176,9 +176,9 @@ def _correction(
     is its fallback: read back once more, that ends the quarantine.
     """
     quarantine = belief.quarantine
-    if quarantine is None or now < quarantine.next_try:
-        return
     session = belief.session
+    if quarantine is None or (session is not None and now < quarantine.next_try):
+        return
     order: Order
     if session is None:
         if now - quarantine.since < RESTS_FOR:
