@@ -28,7 +28,7 @@ from loadmgr.model import EvseId, StationId
 from loadmgr.ports import Emit
 from loadmgr.simulate.chaos_faults import Kind
 from loadmgr.simulate.clock import every
-from loadmgr.simulate.gateway import SimulatedGateway, _Link
+from loadmgr.simulate.gateway import SimulatedGateway, _Link, _started
 from loadmgr.simulate.orders import lost
 from loadmgr.units import PerPhase
 
@@ -36,7 +36,7 @@ STRUCK_S = 40.0
 """A station whose order went astray cannot be told anything before the deadline, a second try,
 and the time charger and car take."""
 
-Ill = Kind | None
+SILENT = Kind.CHARGER_METER_SILENT
 
 
 class ChaosGateway(SimulatedGateway):
@@ -54,6 +54,7 @@ class ChaosGateway(SimulatedGateway):
         self._astray_until_s: dict[StationId, float] = {}
         self._said_last: dict[StationId, Outcome] = {}
         self._ill: dict[EvseId, tuple[Kind, float, EvseMeasured | None]] = {}
+        self._running: set[str] = set()  # transactions that were on when the engine started
 
     # ── The world ──
 
@@ -70,6 +71,11 @@ class ChaosGateway(SimulatedGateway):
     async def run(self, emit: Emit) -> None:
         """Be the engine's ears until it dies; stations come back when they notice a listener."""
         self._emit = emit
+        self._running = {
+            outlet.transaction.id
+            for outlet in self.plant.outlets.values()
+            if outlet.transaction is not None
+        }
         try:
             for link in self._links.values():
                 self._spawn(self._return(link, link.chance.uniform(0.2, 5.0), booted=False))
@@ -93,6 +99,16 @@ class ChaosGateway(SimulatedGateway):
 
     def _arrives(self, order: Order, link: _Link) -> bool:
         return order.connection in (link.connection, self._dying.get(link.station.id))
+
+    def _report_meters(self, link: _Link) -> None:
+        """Readings name their transaction: an engine that has forgotten it learns of it again."""
+        for outlet in link.station.outlets.values():
+            transaction, evse = outlet.transaction, outlet.evse.id
+            heard = link.connection is not None and self._ill_with(evse) is not SILENT
+            if heard and transaction is not None and transaction.id in self._running:
+                self._running.discard(transaction.id)
+                self._say(replace(_started(evse, transaction), at=self._clock.now()))
+        super()._report_meters(link)
 
     # ── What goes wrong ──
 
@@ -148,6 +164,9 @@ class ChaosGateway(SimulatedGateway):
 
     def heal(self, evse: EvseId) -> None:
         self._ill.pop(evse, None)
+
+    def _ill_with(self, evse: EvseId) -> Kind | None:
+        return self._ill[evse][0] if evse in self._ill else None
 
     @property
     def sick(self) -> frozenset[EvseId]:
