@@ -41,6 +41,7 @@ from loadmgr.simulate.plant import Plant, Summary
 from loadmgr.simulate.temper import Temper, Zero
 from loadmgr.simulate.truth import Cause, Spell, Vector
 from loadmgr.simulate.visits import play
+from loadmgr.units import NOTHING
 
 START_S = EPOCH.timestamp() + 6 * 3600.0
 ANSWER_WITHIN_S = 10.0
@@ -106,6 +107,7 @@ class _Life:
             grace_s=15.0 + self.world.meter_every_s,
         )
         self.plant.truth.out_of_reach = self._out_of_reach
+        self.plant.truth.misread = self._misread
         self.gateway = ChaosGateway(
             self.plant,
             clock=self.clock,
@@ -390,6 +392,12 @@ class _Life:
             away = now_s - self._away_s.get(evse.station, float("-inf")) <= FOLLOWS_S
             found += self.plant.outlets[evse.id].site_a if away else (0.0, 0.0, 0.0)
         return np.array(found)
+
+    def _misread(self) -> Vector:
+        """True currents of chargers that say something else of their cars, or nothing. [A]"""
+        sick, outlets = self.gateway.sick, self.plant.outlets
+        found = (outlets[e.id].site_a if e.id in sick else NOTHING for e in self.site.evses)
+        return np.array([current_a for each in found for current_a in each])
 
 
 class _Shifted:

@@ -26,6 +26,8 @@ PROVE_AGAIN = timedelta(minutes=1)  # the first time; doubled each time, for pro
 PROVE_LONGEST = timedelta(hours=1)
 SAME_A = 0.05  # a current that went over the wire and back
 ESCALATE = timedelta(seconds=20)
+ESCALATE_AGAIN = timedelta(seconds=10)  # a step that was refused or lost was no step
+PATIENCE = 6  # failures in a row, after which a charger is asked less and less often
 
 GONE = -1  # a connection that no station has: numbers start again with the engine
 
@@ -186,7 +188,19 @@ def _failed(belief: EvseState, order: Order | None, outcome: Outcome) -> EvseSta
         failed_at=outcome.at,
         failed_a=lowest,
         retry_at=outcome.at + pause,
+        quarantine=_not_taken(belief.quarantine, order, outcome.at, failures),
     )
+
+
+def _not_taken(
+    quarantine: Quarantine | None, order: Order | None, at: datetime, failures: int
+) -> Quarantine | None:
+    """The same step once more, soon, as long as that may be chance."""
+    if quarantine is None or failures > PATIENCE or not quarantine.tried:
+        return quarantine
+    if order is None or isinstance(order, SetFallback | ReadFallback):
+        return quarantine
+    return replace(quarantine, tried=quarantine.tried - 1, next_try=at + ESCALATE_AGAIN)
 
 
 def restarted(belief: EvseState, at: datetime) -> EvseState:

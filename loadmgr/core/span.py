@@ -34,9 +34,10 @@ def span(evse: Evse, belief: EvseState, now: datetime, voltage_v: float) -> Span
     """Where the current of one car lies now."""
     fresh = [r for r in belief.readings if now - r.at <= FRESH]
     if not fresh:
-        # A car that is not heard of may be drawing all that it may, or nothing. One that never
-        # was belongs to the building.
-        worst_a = worst_current(evse, belief, now) if belief.metered else 0.0
+        # A car that is not heard of for a moment may be drawing all that it may, or nothing. One
+        # that is not for long, or never was, belongs to the building: what it does not draw
+        # now it may draw in the next second, beside a building that has grown in its shade.
+        worst_a = worst_current(evse, belief, now) if _heard_lately(belief, now) else 0.0
         return Span(NOTHING, evse.worst_a(worst_a) if worst_a > 0 else NOTHING, NOTHING)
     low, high = NOTHING, NOTHING
     for place, reading in enumerate(fresh):
@@ -52,6 +53,15 @@ def span(evse: Evse, belief: EvseState, now: datetime, voltage_v: float) -> Span
         allowed = max((*lawful(belief, now), belief.fallback_a or 0.0))
         high = higher(high, evse.worst_a(min(evse.max_a, allowed)))
     return Span(low, high, lower(low, evse.worst_a(promised_current(evse, belief, now))))
+
+
+def _heard_lately(belief: EvseState, now: datetime) -> bool:
+    """It has told what it draws, or its limit is too new for that."""
+    if not belief.metered:
+        return False
+    last = belief.readings[-1].at if belief.readings else None
+    told = belief.in_force.sent_at if belief.in_force is not None else None
+    return any(at is not None and now - at <= SILENT for at in (last, told))
 
 
 def may_ramp(belief: EvseState, now: datetime) -> bool:
@@ -84,6 +94,7 @@ def _turns(belief: EvseState) -> Iterator[datetime]:
         yield reading.at + SILENT
     for grant in belief.standing:
         yield grant.ends_at
+        yield grant.sent_at + SILENT
     for fading in belief.fading:
         yield fading.until
     if belief.raised_at is not None:

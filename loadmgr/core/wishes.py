@@ -170,7 +170,8 @@ def _set(site: Site, evse: Evse, belief: EvseState, current_a: float) -> SetLimi
 def _correction(
     site: Site, evse: Evse, belief: EvseState, connection: int, now: datetime
 ) -> Iterator[Wish]:
-    """Bring a charger that disobeys back: tell it again, stop the session, take it out.
+    """Bring a charger that disobeys back: tell it again, stop the session, take it out, and
+    so on: one that is out of service may wait for the end of a transaction that goes on.
 
     Without a car nothing is left to correct, and it cannot show that it obeys. What it can show
     is its fallback: read back once more, that ends the quarantine.
@@ -194,7 +195,7 @@ def _correction(
             lasts_s=300.0,
             transaction_id=session.transaction_id,
         )
-    elif quarantine.tried <= 2:
+    elif quarantine.tried <= 2 or quarantine.tried % 2 == 0:
         order = StopTransaction(
             serial=0, evse=evse.id, connection=connection, transaction_id=session.transaction_id
         )

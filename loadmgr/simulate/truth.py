@@ -10,7 +10,8 @@ reach      the building rose, and to relieve it takes chargers that nobody can t
            link is down, or they say "Accepted" and go on. As long as these alone are too much,
            the step explains it; while others could shrink instead, for 55 s. Or such a charger
            forgot what it was told
-meter      a meter above tells what is not: 30 s to see it, 15 s to relieve it
+meter      a meter above tells what is not: 30 s to see it, 15 s to relieve it; counted from when
+           the chargers below tell the truth, for it is their readings that contradict it
 
 A thermal breaker per circuit and phase says whether copper was in danger.
 """
@@ -149,6 +150,9 @@ class Truth:
         self._open: dict[int, _Spell] = {}
         self.spells: list[Spell] = []
         self.seconds = dict.fromkeys(Cause, 0.0)  # row seconds of overload
+        self.misread: Callable[[], Vector] | None = None
+        """(3·n,) True currents of EVSEs whose own meters say something else, or nothing."""
+        self._misread_at: Vector = np.full(rows, -np.inf)
         self.out_of_reach: Callable[[], Vector] | None = None
         """(3·n,) True currents of EVSEs that nobody can tell anything; asked when it matters."""
         self._until_s = start_s
@@ -293,8 +297,11 @@ class Truth:
             found[Cause.REACH] = by_reach
             found[Cause.OURS] = found[Cause.OURS] & ~by_reach
         by_meter = found[Cause.OURS] & (self._lied_to > at_s - LIED_S)
+        if by_meter.any() and self.misread is not None:
+            self._misread_at[self._below @ self.misread() > 0] = at_s
         for number in _numbers(by_meter):
-            by_meter[number] = at_s - self._open[number].from_s < LIED_S
+            since_s = max(self._open[number].from_s, float(self._misread_at[number]))
+            by_meter[number] = at_s - since_s < LIED_S
         found[Cause.METER] = by_meter
         found[Cause.OURS] = found[Cause.OURS] & ~by_meter
         return found

@@ -313,3 +313,21 @@ def test_a_reading_is_not_held_against_an_old_sample():
     talk.after(3).meter(25.0, 25.0, 25.0)
     talk.after(4).draws("A", 0.0)
     assert load(talk) == (20.0, 20.0, 20.0)
+
+
+def test_a_building_that_grows_beside_a_car_nobody_hears_of_is_counted_in_full() -> None:
+    """Found by chaos, seed 10411: 14 A of the building passed for a car that had stopped by itself
+    and came back with all of its 32 A.
+    """
+    talk = Talk(metered(bay("A"), fuse_a=46.0))
+    talk.ready("A")
+    talk.building(8.0)
+    talk.holds("A", 32.0)
+    for _ in range(6):
+        talk.after(5).draws("A", 14.0)
+        talk.meter(22.0, 22.0, 22.0)
+    for _ in range(60):
+        talk.after(1).meter(22.0, 22.0, 22.0)
+    known = building.believed(talk.site, talk.state, talk.now)[MAIN]
+    assert min(known) == 22.0, "the car may draw nothing of it"
+    assert talk.target("A") <= 46.0 - 22.0

@@ -97,7 +97,7 @@ def test_one_long_step_while_steady_equals_many_short_ones(pilot_a, wanted_wh, t
         for _ in range(int(seconds)):
             short_a = short.step(pilot_a, 1.0)
         assert short_a == pytest.approx(long_a, abs=0.11)
-        assert short.stored_wh == pytest.approx(long.stored_wh, rel=1e-6, abs=0.1)
+        assert short.stored_wh == pytest.approx(long.stored_wh, rel=1e-4, abs=0.1)
 
 
 @pytest.mark.parametrize(

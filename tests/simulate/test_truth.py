@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from loadmgr.model import CircuitId, Site
-from loadmgr.simulate.truth import GRACE_S, OUTLIVES_S, Cause, Truth
+from loadmgr.simulate.truth import GRACE_S, LIED_S, OUTLIVES_S, Cause, Truth
 from loadmgr.units import Phase
 
 MAIN, NORTH = CircuitId("main"), CircuitId("north")
@@ -89,6 +89,19 @@ def test_a_step_explains_what_a_charger_out_of_reach_adds_as_long_as_its_limit_m
     ledger.flow(20.0, 20.0, 450.0)
     assert ledger.row().building_s == OUTLIVES_S and ledger.row().ours_s == 450.0 - OUTLIVES_S
     assert ledger.truth.seconds[Cause.REACH] == 3 * (OUTLIVES_S - GRACE_S)
+
+
+def test_a_meter_that_lies_explains_it_until_a_charger_below_has_had_time_to_contradict_it(ledger):
+    silent = np.zeros(9)
+    ledger.truth.misread = lambda: silent
+    ledger.truth.lied_to(MAIN, 10_000_000_000.0)
+    ledger.flow(16.0, 14.0, 500.0)
+    silent[:3] = 20.0
+    ledger.flow(19.0, 14.0, 100.0)
+    assert ledger.truth.seconds[Cause.OURS] == 0.0
+    silent[:] = 0.0
+    ledger.flow(19.0, 14.0, LIED_S + 5.0)
+    assert ledger.row().ours_s == pytest.approx(5.0, abs=1.0)
 
 
 def test_split_segments_count_like_whole_ones(site):
