@@ -9,7 +9,7 @@ from typing import Any
 
 from loadmgr.core import building
 from loadmgr.core.state import State
-from loadmgr.events import Event, Sent, SessionEnded, SetLimit, StationConnected
+from loadmgr.events import Event, Refused, Sent, SessionEnded, SetLimit, StationConnected
 from loadmgr.model import EvseId, Limit, MeterId, Plan, Site, StationId
 from loadmgr.simulate.chaos_faults import Kind
 from loadmgr.simulate.plant import Plant
@@ -58,6 +58,7 @@ class Observer:
     _disobeys: dict[EvseId, _Disobedience] = field(default_factory=dict)
     _commanded: dict[EvseId, float] = field(default_factory=dict)
     _raised_s: dict[EvseId, float] = field(default_factory=dict)
+    _before: dict[int, tuple[float, float | None]] = field(default_factory=dict)  # by serial
     _found: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     _stops: int = 0
     _car_s: float = 0.0
@@ -68,6 +69,7 @@ class Observer:
         self._off_s, self._now = off_s, now
         self._called_s, self._in_control = None, False
         self._raised_s.clear()
+        self._before.clear()
         self._ill.clear()  # a new engine believes no meter before three good samples
         engine.on_tick.append(self._on_tick)
         engine.on_event.append(self._on_event)
@@ -139,22 +141,34 @@ class Observer:
         if isinstance(event, SessionEnded):
             self._commanded.pop(event.evse, None)
             self._raised_s.pop(event.evse, None)
+        if isinstance(event, Refused):
+            self._take_back(event)
         if not isinstance(event, Sent):
             return
         self.orders += 1
         order = event.order
         if not isinstance(order, SetLimit):
             return
-        before = self._commanded.get(order.evse, 0.0)
+        before, last_s = self._commanded.get(order.evse, 0.0), self._raised_s.get(order.evse)
+        self._before[order.serial] = before, last_s
         self._commanded[order.evse] = order.current_a
         now_s = self._now()
         if order.current_a > before:
-            last_s = self._raised_s.get(order.evse)
             if last_s is not None and before > 0:
                 self._found["apart"].append(now_s - last_s)
             self._raised_s[order.evse] = now_s
         elif order.current_a == 0 and before > 0:
             self._stops += 1
+
+    def _take_back(self, event: Refused) -> None:
+        """Nothing was raised, or lowered."""
+        if event.serial not in self._before:
+            return
+        self._commanded[event.evse], raised_s = self._before.pop(event.serial)
+        if raised_s is None:
+            self._raised_s.pop(event.evse, None)
+        else:
+            self._raised_s[event.evse] = raised_s
 
     def observed(self) -> Observed:
         found = self._found
