@@ -15,6 +15,7 @@ from loadmgr.units import NOTHING, PerPhase, higher, lower
 FOREVER = datetime.max.replace(tzinfo=UTC)
 FRESH = timedelta(seconds=15)
 TRANSITION = timedelta(seconds=15)  # after a raise or a plug-in the car may be anywhere below it
+AT_ONCE = timedelta(seconds=0.5)  # no station has told its car yet, and no car has followed
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +41,21 @@ def span(evse: Evse, belief: EvseState, now: datetime, voltage_v: float) -> Span
         worst_a = worst_current(evse, belief, now) if _heard_lately(belief, now) else 0.0
         return Span(NOTHING, evse.worst_a(worst_a) if worst_a > 0 else NOTHING, NOTHING)
     low, high = NOTHING, NOTHING
+    stays = evse.worst_a(promised_current(evse, belief, now))
     for place, reading in enumerate(fresh):
         seen = site_current(evse, reading)
         if seen is None:
             drawn = highest(reading, voltage_v, len(evse.wiring.terminals)) or 0.0
             seen = evse.worst_a(drawn)
-        high = higher(high, seen)
+        # What it drew before it was told to take less, and took less, does not come back.
+        high = higher(high, seen if reading is fresh[-1] else lower(seen, stays))
         low = seen if place == 0 else lower(low, seen)
     # A charger that tells more than it may draw must not make the building smaller.
     low = lower(low, evse.worst_a(allowed_current(evse, belief, now)))
     if may_ramp(belief, now):
         allowed = max((*lawful(belief, now), belief.fallback_a or 0.0))
         high = higher(high, evse.worst_a(min(evse.max_a, allowed)))
-    return Span(low, high, lower(low, evse.worst_a(promised_current(evse, belief, now))))
+    return Span(low, high, lower(low, stays))
 
 
 def _heard_lately(belief: EvseState, now: datetime) -> bool:
@@ -66,7 +69,7 @@ def _heard_lately(belief: EvseState, now: datetime) -> bool:
 
 def may_ramp(belief: EvseState, now: datetime) -> bool:
     """It was raised a moment ago: the car may be anywhere below its limit."""
-    return belief.raised_at is not None and now - belief.raised_at <= TRANSITION
+    return belief.raised_at is not None and AT_ONCE < now - belief.raised_at <= TRANSITION
 
 
 class Spans:
@@ -98,4 +101,5 @@ def _turns(belief: EvseState) -> Iterator[datetime]:
     for fading in belief.fading:
         yield fading.until
     if belief.raised_at is not None:
+        yield belief.raised_at + AT_ONCE
         yield belief.raised_at + TRANSITION

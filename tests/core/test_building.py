@@ -331,3 +331,35 @@ def test_a_building_that_grows_beside_a_car_nobody_hears_of_is_counted_in_full()
     known = building.believed(talk.site, talk.state, talk.now)[MAIN]
     assert min(known) == 22.0, "the car may draw nothing of it"
     assert talk.target("A") <= 46.0 - 22.0
+
+
+def test_what_rises_at_the_moment_of_a_raise_is_the_building() -> None:
+    """Found by chaos, seed 3002: no car follows so soon, and the next reading came 6 s later."""
+    talk = Talk(metered(bay("A"), fuse_a=46.0))
+    talk.ready("A")
+    talk.building(8.0)
+    talk.holds("A", 6.0)
+    for _ in range(6):
+        talk.after(5).draws("A", 6.0)
+        talk.meter(14.0, 14.0, 14.0)
+    talk.holds("A", 16.0)
+    talk.after(0.4).meter(16.0, 16.0, 16.0)
+    assert min(believed(talk.site, talk.state, talk.now)[MAIN]) == 10.0
+    talk.after(1).meter(18.0, 18.0, 18.0)
+    assert max(believed(talk.site, talk.state, talk.now)[MAIN]) == 10.0, "now it may be the car"
+
+
+def test_what_a_car_drew_before_it_was_lowered_hides_no_building() -> None:
+    """Found by chaos, seed 3002: a reading of 14 A stood beside one of 6 A under a limit of 6 A."""
+    talk = Talk(metered(bay("A"), fuse_a=46.0))
+    talk.ready("A")
+    talk.building(8.0)
+    talk.holds("A", 14.0)
+    for _ in range(4):
+        talk.after(5).draws("A", 14.0)
+        talk.meter(22.0, 22.0, 22.0)
+    talk.holds("A", 6.0)
+    talk.after(9).draws("A", 6.0)
+    talk.meter(14.0, 14.0, 14.0)
+    talk.after(2).meter(16.0, 16.0, 16.0)
+    assert min(believed(talk.site, talk.state, talk.now)[MAIN]) == 10.0
