@@ -22,6 +22,7 @@ from loadmgr.model import Evse, Meter, Site
 from loadmgr.units import NOTHING, PHASES, PerPhase, add, lower
 
 FRESH = timedelta(seconds=15)
+BRACKET = 2  # readings: one before a sample and one after it
 
 LESS_A, LESS = 2.0, 0.1  # two honest meters differ by no more: amperes, and a share of the current
 SAME_A = 0.5  # a conductor that kept its current
@@ -129,7 +130,7 @@ def _contradicted(
 
 def _least(evse: Evse, belief: EvseState, now: datetime) -> PerPhase:
     found: PerPhase | None = None
-    for reading in belief.readings:
+    for reading in belief.readings[-BRACKET:]:
         if now - reading.at > FRESH:
             continue
         seen = site_current(evse, reading)
@@ -145,7 +146,7 @@ def _least_total(belief: EvseState, now: datetime, voltage_v: float) -> float:
         sum(reading.terminal_a)
         if reading.terminal_a is not None
         else (reading.power_w or 0.0) / voltage_v
-        for reading in belief.readings
+        for reading in belief.readings[-BRACKET:]
         if now - reading.at <= FRESH
     ]
     return min(told, default=0.0)
