@@ -161,6 +161,11 @@ class ReadFallback(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadMeter(Command):
+    """Tell at once what the car draws, instead of when it is time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopTransaction(Command):
     """End a transaction that disobeys."""
 
@@ -172,7 +177,7 @@ class SetAvailability(Command):
     operative: bool
 
 
-Order = SetLimit | SetFallback | ReadFallback | StopTransaction | SetAvailability
+Order = SetLimit | SetFallback | ReadFallback | ReadMeter | StopTransaction | SetAvailability
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

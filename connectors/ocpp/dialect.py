@@ -119,6 +119,10 @@ class Dialect(Protocol):
 
     def availability(self, evse: Evse, operative: bool) -> Request: ...
 
+    def reading(self, evse: Evse) -> Request:
+        """Asks for a reading of the running transaction now."""
+        ...
+
     def highest_from(
         self, answer: Payload, after_s: float, units: Mapping[str, RateUnit]
     ) -> float | None:

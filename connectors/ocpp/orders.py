@@ -19,6 +19,7 @@ from loadmgr.events import (
     Order,
     Outcome,
     ReadFallback,
+    ReadMeter,
     Refused,
     SetAvailability,
     SetFallback,
@@ -84,6 +85,8 @@ async def carry_out(
                 return await _set_fallback(order, evse, units, station)
             case ReadFallback():
                 return await _read_fallback(order, evse, units, station)
+            case ReadMeter():
+                return await _once(order, station.dialect.reading(evse), station)
             case StopTransaction():
                 return await _once(order, station.dialect.stop(order.transaction_id), station)
             case SetAvailability():

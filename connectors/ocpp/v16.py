@@ -258,6 +258,10 @@ def availability(evse: Evse, operative: bool) -> Request:
     return Request("ChangeAvailability", {"connectorId": evse.number, "type": kind})
 
 
+def reading(evse: Evse) -> Request:
+    return _trigger("MeterValues", evse.number)
+
+
 def _set_profile(evse: Evse, profile: dict[str, Any]) -> Request:
     return Request(
         "SetChargingProfile", {"connectorId": evse.number, "csChargingProfiles": profile}

@@ -329,6 +329,12 @@ def availability(evse: Evse, operative: bool) -> Request:
     return Request("ChangeAvailability", {"evse": {"id": evse.number}, "operationalStatus": status})
 
 
+def reading(evse: Evse) -> Request:
+    return Request(
+        "TriggerMessage", {"requestedMessage": "TransactionEvent", "evse": {"id": evse.number}}
+    )
+
+
 def _nameable(transaction_id: str) -> bool:
     return 0 < len(transaction_id) <= _LONGEST_TRANSACTION_ID
 

@@ -13,6 +13,7 @@ from loadmgr.events import (
     Order,
     Outcome,
     ReadFallback,
+    ReadMeter,
     Refused,
     SetAvailability,
     SetFallback,
@@ -40,6 +41,8 @@ def sent(belief: EvseState, order: Order, at: datetime) -> EvseState:
             return _limit_sent(belief, order, at)
         case SetAvailability(operative=False):
             return replace(belief, withdrawn=True)
+        case ReadMeter():
+            return replace(belief, asked_at=at)
         case SetFallback() if belief.fallback_a is not None:
             return replace(belief, fallback_a=max(belief.fallback_a, order.current_a))
         case _:
@@ -48,7 +51,7 @@ def sent(belief: EvseState, order: Order, at: datetime) -> EvseState:
 
 def _tried(quarantine: Quarantine | None, order: Order, at: datetime) -> Quarantine | None:
     """One more attempt to bring a charger back; the next one waits twice as long."""
-    if quarantine is None or isinstance(order, SetFallback | ReadFallback):
+    if quarantine is None or isinstance(order, SetFallback | ReadFallback | ReadMeter):
         return quarantine
     wait = _doubled(ESCALATE, quarantine.tried, RETRY_LONGEST)
     return replace(quarantine, tried=quarantine.tried + 1, next_try=at + wait)
@@ -91,6 +94,10 @@ def answered(evse: Evse, belief: EvseState, outcome: Outcome) -> EvseState:
     """The answer to the order under way; its serial has been matched already."""
     order = belief.in_flight
     belief = replace(belief, in_flight=None)
+    if isinstance(order, ReadMeter):
+        # Nothing hangs on it: who does not do it is not asked again, and is no worse for that.
+        refused = isinstance(outcome, Refused)
+        return replace(belief, mute=True) if refused else belief
     if isinstance(outcome, Lost) or outcome.connection != belief.connection:
         return _failed(belief, order, outcome)
     if isinstance(outcome, Refused):

@@ -96,6 +96,10 @@ class EvseState:
     stops: tuple[datetime, ...] = ()  # the last two times it was paused, in this session
     raised_at: datetime | None = None
 
+    # Readings on demand.
+    asked_at: datetime | None = None
+    mute: bool = False  # it has said that it does not do that
+
     @property
     def standing(self) -> tuple[Grant, ...]:
         """Every limit that was given and not replaced: it is in force, or may be."""

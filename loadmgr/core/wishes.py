@@ -9,21 +9,26 @@ from enum import IntEnum
 
 from loadmgr.core.conduct import insisted
 from loadmgr.core.settle import INCREASES_APART
+from loadmgr.core.span import may_ramp
 from loadmgr.core.state import EvseState, State
 from loadmgr.events import (
     Order,
     ReadFallback,
+    ReadMeter,
     SetAvailability,
     SetFallback,
     SetLimit,
     StopTransaction,
 )
 from loadmgr.model import Evse, Plan, Site
+from loadmgr.units import PHASES, subtract
 
 RENEW_AT = 0.5  # of a limit's life
 LOWER_AGAIN = timedelta(seconds=10)  # between decreases that are refused
 STOPPED_AFTER = 3  # refusals, where nobody else can make the room
 RESTS_FOR = timedelta(seconds=20)  # in quarantine, before one without a car has another chance
+ASK_APART = timedelta(seconds=3)  # readings on demand
+WORTH_ASKING_A = 1.0
 PROOF_BEYOND_S = 60.0  # look for the fallback so long after every limit has ended
 
 
@@ -33,8 +38,9 @@ class Urgency(IntEnum):
     DECREASE = 0
     ESCALATION = 1
     PROOF = 2
-    RENEWAL = 3
-    INCREASE = 4
+    READING = 3
+    RENEWAL = 4
+    INCREASE = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +63,9 @@ def wishes(site: Site, state: State, plan: Plan, evse: Evse, now: datetime) -> I
         yield Wish(urgency=Urgency.PROOF, order=back)
     if not patient:
         yield from _proof(site, evse, belief, belief.connection, now)
+    if _hides_the_building(site, state, evse, belief, now):
+        read = ReadMeter(serial=0, evse=evse.id, connection=belief.connection)
+        yield Wish(urgency=Urgency.READING, order=read)
     allocation = plan.allocations.get(evse.id)
     if belief.quarantine is not None:
         return  # it is corrected, step by step; told the same again it would never be stopped
@@ -79,6 +88,29 @@ def _proof(
         after_s = site.offline.limit_lasts_s + PROOF_BEYOND_S
         read = ReadFallback(serial=0, evse=evse.id, connection=connection, after_s=after_s)
         yield Wish(urgency=Urgency.PROOF, order=read)
+
+
+def _hides_the_building(
+    site: Site, state: State, evse: Evse, belief: EvseState, now: datetime
+) -> bool:
+    """A meter above shows more than before, this car may be ramping, and it has not told since:
+    whose current that is, only its reading can tell.
+    """
+    if not (belief.metered and not belief.mute and may_ramp(belief, now)):
+        return False
+    if belief.asked_at is not None and now - belief.asked_at < ASK_APART:
+        return False
+    told = belief.readings[-1].at if belief.readings else None
+    loads = evse.worst_a(1.0)
+    for circuit in site.path[evse.circuit]:
+        name = site.circuit[circuit].meter
+        known = None if name is None else state.meters[name]
+        if known is None or known.at is None or (told is not None and told >= known.at):
+            continue
+        open_a = subtract(known.at_most_a, known.building_a)
+        if any(open_a[p] >= WORTH_ASKING_A for p in PHASES if loads[p] > 0):
+            return True
+    return False
 
 
 def _limit(

@@ -19,6 +19,7 @@ from loadmgr.events import (
     Lost,
     Order,
     Outcome,
+    ReadMeter,
     SessionEnded,
     SessionStarted,
     StationBooted,
@@ -244,6 +245,8 @@ class SimulatedGateway:
         if before is not None and outlet.transaction is None:
             self._tell(link, _ended(order.evse, before))
         self._report_status(link)
+        if isinstance(order, ReadMeter):
+            self._report_meters(link)
         return outcome
 
     async def _act_late(self, order: Order, link: _Link) -> None:

@@ -10,6 +10,7 @@ from loadmgr.events import (
     Order,
     Outcome,
     ReadFallback,
+    ReadMeter,
     Refused,
     SetAvailability,
     SetFallback,
@@ -57,6 +58,8 @@ def obey(station: Station, number: int, order: Order, now_s: float, at: datetime
             case ReadFallback(after_s=after_s):
                 max_a = station.outlets[number].evse.max_a
                 told_a = min(max_a, station.limit_a(number, now_s + after_s))
+            case ReadMeter():
+                pass  # what it says then is the gateway's to tell
             case StopTransaction(transaction_id=id):
                 if station.number_of(id) != number:
                     raise Unacceptable(f"transaction {id} does not run there")

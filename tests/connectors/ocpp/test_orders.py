@@ -18,6 +18,7 @@ from loadmgr.events import (
     Order,
     Outcome,
     ReadFallback,
+    ReadMeter,
     Refused,
     SetAvailability,
     SetFallback,
@@ -35,6 +36,7 @@ FALLBACK = SetFallback(**common, current_a=6.0)
 READ = ReadFallback(**common, after_s=330.0)
 STOP = StopTransaction(**common, transaction_id="42")
 SHUT = SetAvailability(**common, operative=False)
+TELL = ReadMeter(**common)
 
 
 class Fixed:
@@ -75,7 +77,7 @@ class Station:
 
 
 @pytest.mark.parametrize("dialect", [v16, v201])
-@pytest.mark.parametrize("order", [LIMIT, FALLBACK, STOP, SHUT])
+@pytest.mark.parametrize("order", [LIMIT, FALLBACK, STOP, SHUT, TELL])
 async def test_yes_is_confirmed_no_is_refused_and_silence_is_lost(
     order: Order, dialect: Dialect
 ) -> None:
