@@ -4,7 +4,7 @@ A meter with reversed clamps, a wrong ratio or exchanged conductors tells number
 true. Where nothing generates it gives itself away by showing less than the cars below it draw, by
 readings taken before and after: from then on it is not believed, and its circuit counts at
 the declared worst case. Phases that change places show it in that moment: its numbers
-are true, but nobody knows where, and on each the highest counts that may be its own. How it comes
+are true, but nobody knows where, and on each the highest of all counts. How it comes
 to be believed again stands in `proof`.
 """
 
@@ -19,7 +19,7 @@ from loadmgr.core.conduct import site_current
 from loadmgr.core.state import Doubt, EvseState, MeterState, State
 from loadmgr.events import CircuitMeasured
 from loadmgr.model import Evse, Meter, Site
-from loadmgr.units import NOTHING, PHASES, PerPhase, add, lower
+from loadmgr.units import NOTHING, PHASES, PerPhase, add, lower, on_each
 
 FRESH = timedelta(seconds=15)
 BRACKET = 2  # readings: one before a sample and one after it
@@ -66,12 +66,10 @@ def shown_again(known: MeterState) -> PerPhase:
 
 
 def _counted(known: MeterState, current_a: PerPhase) -> PerPhase:
-    """On each phase the highest of all that may be its own."""
-    if known.doubt is None:
-        return current_a
-    orders = known.doubt.orders
-    l1, l2, l3 = (max(current_a[order.index(phase)] for order in orders) for phase in PHASES)
-    return (l1, l2, l3)
+    """On each phase the highest of all while there is doubt: an exchange of phases may have been
+    taken back, unseen, in the second in which a car changed.
+    """
+    return current_a if known.doubt is None else on_each(max(current_a), PHASES)
 
 
 def doubts_amount(known: MeterState) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from loadmgr.core import building
+from loadmgr.core import building, doubt
+from loadmgr.core.state import Doubt, MeterState
 from loadmgr.model import MeterId, Wiring
-from tests.core.talk import L1, L2, L3, Talk, bay, metered
+from tests.core.talk import L1, L2, L3, NOON, Talk, bay, metered
 
 
 def one_car(*, feeds_in: bool = False, **bay_more: Any) -> Talk:
@@ -143,3 +144,10 @@ def test_a_charger_that_tells_more_than_it_may_draw_makes_the_building_no_smalle
         talk.meter(36.0, 36.0, 36.0)
     believed = building.believed(talk.site, talk.state, talk.now)[talk.site.circuits[0].id]
     assert min(believed) >= 36.0 - 32.0, "no more than its hardware maximum is taken off"
+
+
+def test_while_the_places_of_phases_are_in_doubt_the_highest_counts_whatever_fits_best() -> None:
+    """Found by chaos, seed 11116: the exchange had been taken back while a car changed, unseen."""
+    swapped = Doubt(since=NOON, amount=False, orders=((L2, L1, L3),))
+    known = MeterState(current_a=(7.0, 3.0, 20.0), at=NOON, doubt=swapped)
+    assert doubt.shown_again(known) == (20.0, 20.0, 20.0)
