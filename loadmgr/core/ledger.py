@@ -87,12 +87,21 @@ def _standing(belief: EvseState, now: datetime) -> Iterator[float]:
 
 
 def unproven(belief: EvseState, now: datetime) -> Iterator[float]:
-    """Replaced limits whose time is over, but whose end the charger's meter has not shown. [A]"""
+    """Replaced limits whose time is over, but whose end the charger's meter has not shown. [A]
+
+    A charger that meters its car and has fallen silent, or is gone, has not shown it: it may
+    have said "Accepted" and hold its old limit until that ends by itself.
+    """
     last = belief.readings[-1] if belief.readings else None
-    if last is None or last.terminal_a is None or now - last.at > SILENT:
+    silent = last is None or now - last.at > SILENT
+    if last is not None and last.terminal_a is None:
         return
     for fading in belief.fading:
         if now < fading.until or fading.replaced_by_a is None:
+            continue
+        if last is None or last.terminal_a is None or silent:
+            if belief.metered and fading.outlasts is not None and now < fading.outlasts + FOLLOW:
+                yield fading.current_a
             continue
         # What it was allowed since then proves nothing against it.
         allowed = max(fading.replaced_by_a, belief.fallback_a or 0.0, *_standing(belief, now), 0.0)

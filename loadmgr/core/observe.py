@@ -186,6 +186,7 @@ def _evse_measured(site: Site, state: State, event: EvseMeasured) -> State:
     recent = (*(r for r in belief.readings if r.at > event.at - READINGS_KEPT), event)
     tells = event.terminal_a is not None or event.power_w is not None
     belief = replace(belief, readings=recent[-4:], metered=belief.metered or tells)
+    belief = orders.followed(belief, event.at)
     belief = conduct.energy(belief, event)
     belief = conduct.phases(evse, belief, event)
     belief = conduct.draws_less(belief, event)

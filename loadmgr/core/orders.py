@@ -80,6 +80,11 @@ def _limit_sent(belief: EvseState, order: SetLimit, at: datetime) -> EvseState:
     )
 
 
+def followed(belief: EvseState, at: datetime) -> EvseState:
+    """What a reading has just shown to be over does not come back when the charger falls silent."""
+    return replace(belief, fading=_not_over(belief, at)) if belief.fading else belief
+
+
 def _not_over(belief: EvseState, at: datetime) -> tuple[Fading, ...]:
     """Without those whose effect has ended, by time and by what is measured."""
     open_a = max(unproven(belief, at), default=0.0)
@@ -158,10 +163,15 @@ def _limit_confirmed(belief: EvseState, outcome: Confirmed) -> EvseState:
     earlier = [g for g in belief.unknown if g.serial < grant.serial]
     if belief.in_force is not None:
         earlier.append(belief.in_force)
-    highest = max((g.current_a for g in earlier if outcome.at < g.ends_at), default=0.0)
+    higher = [g for g in earlier if outcome.at < g.ends_at and g.current_a > grant.current_a]
     fading = _not_over(belief, outcome.at)
-    if highest > grant.current_a:
-        last = Fading(current_a=highest, until=outcome.at + FOLLOW, replaced_by_a=grant.current_a)
+    if higher:
+        last = Fading(
+            current_a=max(g.current_a for g in higher),
+            until=outcome.at + FOLLOW,
+            replaced_by_a=grant.current_a,
+            outlasts=max(g.ends_at for g in higher),
+        )
         fading = (*fading, last)
     return replace(
         belief,
@@ -225,7 +235,7 @@ def restarted(belief: EvseState, at: datetime) -> EvseState:
         retry_at=None,
         in_force=_renewed(belief.in_force, at) if belief.in_force is not None else None,
         unknown=tuple(_renewed(grant, at) for grant in belief.unknown),
-        fading=tuple(replace(fading, until=at + FOLLOW) for fading in belief.fading),
+        fading=tuple(_begun_again(fading, at) for fading in belief.fading),
         quarantine=_patient(belief.quarantine, at),
         draws_less_since=None,
         over_since=None,
@@ -243,6 +253,13 @@ def forgotten(grant: Grant) -> Grant:
 
 def _renewed(grant: Grant, at: datetime) -> Grant:
     return replace(grant, connection=GONE, sent_at=at, ends_at=at + (grant.ends_at - grant.sent_at))
+
+
+def _begun_again(fading: Fading, at: datetime) -> Fading:
+    until = at + FOLLOW
+    if fading.outlasts is None:
+        return replace(fading, until=until)
+    return replace(fading, until=until, outlasts=until + (fading.outlasts - fading.until))
 
 
 def _patient(quarantine: Quarantine | None, at: datetime) -> Quarantine | None:

@@ -38,6 +38,7 @@ class Fading:
     current_a: float
     until: datetime
     replaced_by_a: float | None = None  # None: the session is over, time alone decides
+    outlasts: datetime | None = None  # until then it holds where the new limit was not taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

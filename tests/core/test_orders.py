@@ -203,7 +203,9 @@ def test_a_confirmed_limit_replaces_all_that_were_sent_before_and_none_that_was_
     said = Confirmed(at=NOON, serial=2, evse=A, connection=1)
     belief = orders.answered(bay("A"), belief, said)
     assert belief.in_force == second and belief.unknown == (third,)
-    assert belief.fading == (Fading(current_a=12.0, until=NOON + FOLLOW, replaced_by_a=10.0),)
+    assert belief.fading == (
+        Fading(current_a=12.0, until=NOON + FOLLOW, replaced_by_a=10.0, outlasts=first.ends_at),
+    )
     assert belief.in_flight is None
 
 
