@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 
 from loadmgr.core.conduct import insisted
+from loadmgr.core.ledger import unproven
 from loadmgr.core.settle import INCREASES_APART
 from loadmgr.core.span import may_ramp
 from loadmgr.core.state import EvseState, State
@@ -25,6 +26,7 @@ from loadmgr.units import PHASES, subtract
 
 RENEW_AT = 0.5  # of a limit's life
 LOWER_AGAIN = timedelta(seconds=10)  # between decreases that are refused
+UNSEEN_FOR = timedelta(seconds=15)  # charger and car have had their time to follow
 STOPPED_AFTER = 3  # refusals, where nobody else can make the room
 RESTS_FOR = timedelta(seconds=20)  # in quarantine, before one without a car has another chance
 ASK_APART = timedelta(seconds=3)  # readings on demand
@@ -70,6 +72,9 @@ def wishes(site: Site, state: State, plan: Plan, evse: Evse, now: datetime) -> I
     if belief.quarantine is not None:
         return  # it is corrected, step by step; told the same again it would never be stopped
     if allocation is not None and allocation.steered and belief.session is not None:
+        if _unseen(belief, allocation.current_a, now) and _over(site, plan, evse):
+            again = _set(site, evse, belief, allocation.current_a)
+            yield Wish(urgency=Urgency.DECREASE, order=again)
         yield from _limit(site, evse, belief, allocation.current_a, now, patient)
 
 
@@ -139,6 +144,22 @@ def _limit(
         if now - belief.in_force.sent_at > RENEW_AT * life:
             renewed = min(target_a, belief.in_force.current_a)
             yield Wish(urgency=Urgency.RENEWAL, order=_set(site, evse, belief, renewed))
+
+
+def _unseen(belief: EvseState, target_a: float, now: datetime) -> bool:
+    """It accepted a lower limit a while ago, and its meter has not shown that it follows."""
+    in_force = belief.in_force
+    if in_force is None or target_a > in_force.current_a or now - in_force.sent_at < UNSEEN_FOR:
+        return False
+    return any(current_a > target_a for current_a in unproven(belief, now))
+
+
+def _over(site: Site, plan: Plan, evse: Evse) -> bool:
+    """By what is measured and planned, a row above this charger carries more than it may."""
+    path = site.path[evse.circuit]
+    return any(
+        row.building + row.planned > row.usable + 1e-6 for row in plan.rows if row.circuit in path
+    )
 
 
 def _decrease(site: Site, evse: Evse, belief: EvseState, target_a: float, now: datetime) -> Wish:

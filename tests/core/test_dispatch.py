@@ -519,3 +519,25 @@ def test_a_decrease_leaves_before_a_question():
     talk = ramping()
     talk.limits(10.0)
     assert limits(talk.due()) == {"A": 0.0}
+
+
+def test_a_decrease_nobody_has_seen_is_told_again_while_a_fuse_is_over():
+    """Found by chaos, seed 20100: accepted and forgotten by a charger whose meter told nothing."""
+    talk = Talk(metered(bay("A"), fuse_a=30.0))
+    talk.ready("A")
+    talk.building(8.0)
+    talk.holds("A", 20.0)
+    for _ in range(3):
+        talk.after(5).draws("A", 20.0)
+        talk.meter(28.0, 28.0, 28.0)
+    talk.holds("A", 0.0)
+    for _ in range(14):
+        talk.after(1).meter(38.0, 38.0, 38.0)
+    assert limits(talk.due()) == {}, "it has its time to follow"
+    talk.after(1).meter(38.0, 38.0, 38.0)
+    assert limits(talk.due()) == {"A": 0.0}
+    talk.confirms(talk.orders("A", 0.0))
+    assert limits(talk.due()) == {}
+    for _ in range(40):
+        talk.after(1).meter(18.0, 18.0, 18.0)
+    assert limits(talk.due()) == {}, "the fuse is relieved"
