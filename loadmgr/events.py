@@ -199,12 +199,13 @@ class Confirmed(Happened):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused(Happened):
-    """The station understood and said no; what it was doing stands."""
+    """The station understood and said no, or was never asked; what it was doing stands."""
 
     serial: int
     evse: EvseId
     connection: int
     reason: str = ""
+    asked: bool = True  # False: the order never left, which says nothing about the station
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

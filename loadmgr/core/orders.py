@@ -106,7 +106,10 @@ def answered(evse: Evse, belief: EvseState, outcome: Outcome) -> EvseState:
     if isinstance(outcome, Lost) or outcome.connection != belief.connection:
         return _failed(belief, order, outcome)
     if isinstance(outcome, Refused):
-        belief = _failed(belief, order, outcome)
+        if outcome.asked:
+            belief = _failed(belief, order, outcome)
+        else:
+            belief = replace(belief, retry_at=outcome.at + RETRY_FIRST)
         return replace(
             belief, unknown=tuple(g for g in belief.unknown if g.serial != outcome.serial)
         )

@@ -123,10 +123,11 @@ def _limit(
 ) -> Iterator[Wish]:
     """Bring the limit of the running session to its target, or renew it before it ends."""
     # Without any limit, and without a fallback that was read back, it may take what it can.
-    free_a = evse.max_a if belief.fallback_a is None else 0.0
-    highest = max((grant.current_a for grant in belief.standing), default=free_a)
+    at_large = belief.fallback_a is None and not _proved(belief)
+    free_a = evse.max_a if at_large else 0.0
+    highest = max((free_a, *(grant.current_a for grant in belief.standing)))
     if target_a < highest:
-        if not _in_vain(belief, target_a, now) and (belief.failures <= 1 or not _unasked(belief)):
+        if not _in_vain(belief, target_a, now) and not _to_be_asked_first(belief):
             yield _decrease(site, evse, belief, target_a, now)
         return
     if patient:
@@ -189,11 +190,12 @@ def _in_vain(belief: EvseState, target_a: float, now: datetime) -> bool:
     return target_a >= belief.failed_a and now - belief.failed_at < LOWER_AGAIN
 
 
-def _unasked(belief: EvseState) -> bool:
-    """What it may draw by itself is not known on this connection. A charger that refuses a limit
-    (for a transaction it does not have, say) has to be asked that all the same.
+def _to_be_asked_first(belief: EvseState) -> bool:
+    """A charger that refuses limits (for a transaction it does not have, say), and of which it is
+    not known on this connection what it does alone, has to be asked that all the same.
     """
-    return belief.fallback_a is None and belief.fallback_checked != belief.connection
+    unasked = belief.fallback_a is None and belief.fallback_checked != belief.connection
+    return unasked and belief.failures > 1 and belief.failed_a is not None
 
 
 def _proved(belief: EvseState) -> bool:

@@ -237,8 +237,10 @@ class Engine:
         belief = before.evses[order.evse]
         if order.current_a <= (belief.fallback_a or 0.0):
             return True  # 0 A in any case, whatever is known
+        if isinstance(order, SetFallback):
+            return belief.fallback_a is None  # it may take all that it can
         standing = max((grant.current_a for grant in belief.standing), default=0.0)
-        return isinstance(order, SetLimit) and order.current_a < standing
+        return order.current_a < standing
 
     async def _execute_written(self, orders: Sequence[Order]) -> None:
         waiting = {order.serial: order for order in orders}
@@ -268,6 +270,7 @@ class Engine:
                 evse=order.evse,
                 connection=order.connection,
                 reason=f"not sent: {why}",
+                asked=False,
             )
         )
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from loadmgr.events import SetFallback, SetLimit
-from tests.core.talk import Talk, bay, metered
+from loadmgr.model import EvseId
+from tests.core.talk import Talk, bay, metered, site_of
 
 
 def test_a_rebooted_charger_with_a_car_is_told_0_a_before_its_fallback_is_written() -> None:
@@ -42,3 +45,22 @@ def test_a_charger_that_refuses_the_limit_is_asked_for_its_fallback_all_the_same
             talk.refuses(talk.sends(order))
         talk.after(6)
     raise AssertionError("it is told the same again and again")
+
+
+def test_a_charger_that_booted_on_the_same_connection_is_told_its_0_a_again_whatever_failed() -> (
+    None
+):
+    """Found by chaos: its limit was forgotten with the boot, and the next try was minutes away."""
+    talk = Talk(site_of(bay("A"), fuse_a=5.0))
+    talk.ready("A")
+    talk.confirms(talk.orders("A", 0.0))
+    talk.boots("A")
+    for _ in range(5):
+        talk.refuses(talk.sends(SetFallback(**next_order(talk), current_a=0.0)))
+    assert talk.of("A").retry_at > talk.now
+    (order,) = talk.due()
+    assert isinstance(order, SetLimit) and order.current_a == 0.0
+
+
+def next_order(talk: Talk) -> dict[str, Any]:
+    return {"serial": talk.state.last_serial + 1, "evse": EvseId("A"), "connection": 1}

@@ -16,6 +16,7 @@ from loadmgr.events import (
     Lost,
     Order,
     ReadFallback,
+    Refused,
     SetAvailability,
     SetFallback,
     SetLimit,
@@ -456,3 +457,16 @@ def test_a_lost_order_is_still_lost_after_a_restart():
     before = talk.state
     talk.hears(Lost(at=talk.now, serial=order.serial, evse=A, connection=1))
     assert talk.state == before
+
+
+def test_an_order_that_never_left_says_nothing_about_the_station():
+    """Found by chaos: a full disk, and a charger that had forgotten 0 A was left alone for it."""
+    talk = Talk(site_of(bay("A")))
+    talk.ready("A")
+    for _ in range(8):
+        order = talk.orders("A", 10.0)
+        talk.hears(Refused(at=talk.now, serial=order.serial, evse=A, connection=1, asked=False))
+        talk.after(10)
+    belief = talk.of("A")
+    assert belief.failures == 0 and belief.unknown == () and belief.in_flight is None
+    assert belief.retry_at is not None and belief.retry_at <= talk.now, "again soon"
