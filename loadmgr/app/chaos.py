@@ -17,13 +17,13 @@ import numpy as np
 
 from loadmgr.app.chaos_disk import Disk, DiskLoop
 from loadmgr.app.chaos_observer import Observed, Observer
+from loadmgr.app.chaos_shifted import Shifted
 from loadmgr.app.chaos_solver import Solver, Trouble
 from loadmgr.engine.clock import SteadyClock
 from loadmgr.engine.decide import Inline
 from loadmgr.engine.engine import Engine
 from loadmgr.events import Heartbeat, LimitReleased, LimitSet
 from loadmgr.model import UNLIMITED, EvseId, Limit, MeterId, StationId
-from loadmgr.ports import Emit
 from loadmgr.simulate.chaos_faults import (
     CHARGER_METERS,
     DISOBEDIENCE,
@@ -123,7 +123,7 @@ class _Life:
         }
         self.disk = Disk(loop)
         self.solver = Solver()
-        self.observer = Observer(self.site, self.plant, self._reachable)
+        self.observer = Observer(self.site, self.plant, self._reachable, self._heard)
         self._broken: asyncio.Future[None] = loop.create_future()
         world = [self._begin(self.gateway.live()), self._begin(self._utility())]
         await asyncio.sleep(0)
@@ -172,11 +172,11 @@ class _Life:
     def _start(self) -> None:
         off = timedelta(seconds=self.wall_off_s)
         clock = SteadyClock(self.clock.now() + off, self.loop.time)
-        gateway = _Shifted(self.gateway, off)
+        gateway = Shifted(self.gateway, off)
         self.engine = self._make_engine(
             self.site,
             gateway=gateway,
-            sources=[_Shifted(meter, off) for meter in self.meters.values()],
+            sources=[Shifted(meter, off) for meter in self.meters.values()],
             journal=self.disk,
             clock=clock,
             decide=Inline(self.solver),
@@ -382,6 +382,11 @@ class _Life:
         away = self.gateway.unreachable(station, self.plant.now_s)
         return not (self.down or away or station in self._tampered)
 
+    def _heard(self, evse: EvseId) -> bool:
+        """It is connected, and what its charger says of its car is true."""
+        station = self.site.evse[evse].station
+        return evse not in self.gateway.sick and self.gateway.connection(station) is not None
+
     def _out_of_reach(self) -> Vector:
         """True currents of chargers that nobody can tell anything, or could a moment ago. [A]"""
         found: list[float] = []
@@ -398,27 +403,6 @@ class _Life:
         sick, outlets = self.gateway.sick, self.plant.outlets
         found = (outlets[e.id].site_a if e.id in sick else NOTHING for e in self.site.evses)
         return np.array([current_a for each in found for current_a in each])
-
-
-class _Shifted:
-    """A gateway or a source as an engine hears it whose clock is set otherwise than the world's."""
-
-    def __init__(self, inner: Any, off: timedelta) -> None:
-        self._inner, self._off = inner, off
-
-    async def run(self, emit: Emit) -> None:
-        off = self._off
-        if not off:
-            await self._inner.run(emit)
-        else:
-            await self._inner.run(lambda event: emit(replace(event, at=event.at + off)))
-
-    async def execute(self, order: Any) -> Any:
-        outcome = await self._inner.execute(order)
-        return replace(outcome, at=outcome.at + self._off) if self._off else outcome
-
-    async def close(self, station: str, reason: str) -> None:
-        await self._inner.close(station, reason)
 
 
 def _manners(temper: Temper, kind: Kind) -> Temper:

@@ -47,6 +47,7 @@ class Observer:
     site: Site
     plant: Plant
     reachable: Callable[[StationId], bool]
+    heard: Callable[[EvseId], bool] = lambda evse: True  # its meter tells the truth
     ticks: int = 0
     orders: int = 0
     _off_s: float = 0.0
@@ -127,7 +128,9 @@ class Observer:
             if drawn_a <= 0.0 and evse not in self._disobeys:
                 continue
             self._car_s += seconds if drawn_a > 0 else 0.0
-            if outlet.disobeys:
+            if not self.heard(evse):
+                self._disobeys.pop(evse, None)  # nobody can see it: it does not count
+            elif outlet.disobeys:
                 known = self._disobeys.setdefault(evse, _Disobedience(now_s))
                 if not known.noticed and state.evses[evse].quarantine is not None:
                     known.noticed = True
