@@ -167,7 +167,9 @@ class Observer:
         """Nothing was raised, or lowered."""
         if event.serial not in self._before:
             return
-        self._commanded[event.evse], raised_s = self._before.pop(event.serial)
+        before, raised_s = self._before.pop(event.serial)
+        self._stops -= before > 0 and self._commanded.get(event.evse) == 0.0
+        self._commanded[event.evse] = before
         if raised_s is None:
             self._raised_s.pop(event.evse, None)
         else:
