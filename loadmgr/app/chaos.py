@@ -318,17 +318,19 @@ class _Life:
                 await self.solver.suffer(Trouble(fault.kind, fault.chance), fault.lasts_s)
 
     async def _disobey(self, fault: Fault, station: StationId) -> None:
-        """Stop doing what it says, as long as somebody could see that: until its link goes."""
+        """Stop doing what it says, as long as somebody could see that: until its link goes, or
+        its meter tells something else.
+        """
         model = self.plant.stations[station]
-        measured = not any(outlet.evse.id in self.gateway.sick for outlet in model.outlets.values())
-        if station in self._tampered or self.gateway.connection(station) is None or not measured:
+        evses = [outlet.evse.id for outlet in model.outlets.values()]
+        if station in self._tampered or not all(map(self._heard, evses)):
             return
         self.struck[fault.kind] += 1
         self._tampered[station] = fault.number
         before = model.temper
         model.change_temper(_manners(before, fault.kind), self.clock.now().timestamp())
         ends = self.loop.time() + fault.lasts_s
-        while self.loop.time() < ends and self.gateway.connection(station) is not None:  # noqa: ASYNC110
+        while self.loop.time() < ends and all(map(self._heard, evses)):  # noqa: ASYNC110
             await asyncio.sleep(1.0)
         model.change_temper(before, self.clock.now().timestamp())
         await asyncio.sleep(0)
