@@ -290,7 +290,8 @@ class _Life:
             case Kind.REBOOT_FORGETS:
                 model = self.plant.stations[station]
                 before = model.temper
-                model.change_temper(replace(before, keeps_default=False), now_s)
+                # While nobody is in charge nobody can help a charger that forgets everything.
+                model.change_temper(replace(before, keeps_default=self.down), now_s)
                 self.gateway.reboot(station)
                 model.change_temper(before, now_s)
             case Kind.CHARGER_CLOCK:
