@@ -2,9 +2,9 @@
 
 The plan says where to go; `due` says which step is safe. A decrease leaves at
 once. An increase leaves only when, with it already counted, the ledger still
-fits every row, now and once all that was replaced has been followed: what others
-were told before counts until they have confirmed and followed. So no order and no
-subset of orders, confirmed or lost, can take a fuse above its rating.
+fits every row: what others were told before counts until they have confirmed
+and followed. So no order and no subset of orders, confirmed or lost, can take a
+fuse above its rating.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from loadmgr.core.envelope import Row, load_on
 from loadmgr.core.ledger import (
     per_circuit,
     per_phase,
-    promised,
     promised_current,
     worst_case,
     worst_current,
@@ -120,33 +119,22 @@ class _Headroom:
     def _reserved(self) -> dict[CircuitId, PerPhase]:
         return dict(per_circuit(self._site, worst_case(self._site, self._state, self._now)))
 
-    @cached_property
-    def _promised(self) -> dict[CircuitId, PerPhase]:
-        return dict(per_circuit(self._site, promised(self._site, self._state, self._now)))
-
     def allows(self, step: _Step) -> bool:
-        return all(
-            self._fits(circuit, self._reserved[circuit], step.growth, step)
-            and self._fits(circuit, self._promised[circuit], step.promise, step)
-            for circuit in self._site.path[step.evse.circuit]
-        )
-
-    def _fits(self, circuit: CircuitId, used: PerPhase, growth: PerPhase, step: _Step) -> bool:
-        """What is used and grows stays within every row that the step loads more than before.
+        """Every row that the step loads more than before has room for all that is reserved.
 
         A row that is overfull admits no raise, not even one below an entry that is high from
         before: what the charger was thought to draw it would draw from then on.
         """
-        total = add(add(used, growth), self._building[circuit])
-        rising = higher(step.growth, step.promise)
-        for row in self._rows[circuit]:
-            rise = load_on(self._site, rising, row.number)
-            if rise > 1e-9 and load_on(self._site, total, row.number) > row.usable + 1e-6:
-                return False
+        rise = higher(step.growth, step.promise)
+        for circuit in self._site.path[step.evse.circuit]:
+            total = add(add(self._reserved[circuit], step.growth), self._building[circuit])
+            for row in self._rows[circuit]:
+                rises = load_on(self._site, rise, row.number) > 1e-9
+                if rises and load_on(self._site, total, row.number) > row.usable + 1e-6:
+                    return False
         return True
 
     def take(self, step: _Step) -> None:
         if step.rises:
             for circuit in self._site.path[step.evse.circuit]:
                 self._reserved[circuit] = add(self._reserved[circuit], step.growth)
-                self._promised[circuit] = add(self._promised[circuit], step.promise)

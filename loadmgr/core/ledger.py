@@ -7,7 +7,7 @@ was sent on, and then the time a charger and a car need to follow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from loadmgr.core.state import EvseState, State
@@ -28,24 +28,10 @@ CLOCK_SLACK = timedelta(seconds=30)
 
 def worst_case(site: Site, state: State, now: datetime) -> Mapping[EvseId, PerPhase]:
     """The ledger: per EVSE, the largest current on each site phase. [A]"""
-    return _entries(site, state, now, worst_current)
-
-
-def promised(site: Site, state: State, now: datetime) -> Mapping[EvseId, PerPhase]:
-    """The ledger as it will be once all that was replaced has been followed. [A]"""
-    return _entries(site, state, now, promised_current)
-
-
-def _entries(
-    site: Site,
-    state: State,
-    now: datetime,
-    current: Callable[[Evse, EvseState, datetime], float],
-) -> Mapping[EvseId, PerPhase]:
     entries: dict[EvseId, PerPhase] = {}
     for evse in site.evses:
         belief = state.evses[evse.id]
-        entries[evse.id] = per_phase(site, evse, belief, current(evse, belief, now))
+        entries[evse.id] = per_phase(site, evse, belief, worst_current(evse, belief, now))
     return entries
 
 
