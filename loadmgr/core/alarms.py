@@ -35,7 +35,8 @@ def _meter(site: Site, meter: Meter, known: MeterState, lost: bool) -> Iterator[
         yield (
             f"The meter of {label} shows less than its cars draw: its worst case counts until it "
             f"has shown, on each phase, {ENOUGH} changes of its cars by {CLEAR_A:g} A or more as "
-            "the cars tell them. If it never does, its clamps and its ratio have to be looked at."
+            "the cars tell them, or has not contradicted them for half an hour. If this comes "
+            "again, its clamps and its ratio have to be looked at."
         )
     elif lost:
         yield f"The meter of {label} is silent."

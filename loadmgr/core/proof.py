@@ -7,6 +7,10 @@ others. A ratio, a sign or a frozen register shows in the first change of its ph
 has to show two in a row, for the building may once have done by chance what the meter did not.
 A change that is not shown may be the building's: it proves nothing against the meter that is not
 known already, but what was proved before it no longer counts.
+
+Where the worst case leaves no car any room nothing changes, and nothing could ever be proved. So
+half an hour after the last that spoke against it a meter has another chance: one that lies
+still is found out again by the first cars it lets in.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from loadmgr.units import NOTHING, PHASES, PerPhase, Phase, add, on_each, subtra
 
 ENOUGH = 2  # changes in a row
 GOOD_FOR = timedelta(seconds=30)  # nothing speaks against it for so long
+LONG_AGO = timedelta(minutes=30)  # and without any proof for so long: it has another chance
 
 CLEAR_A = 5.0  # a smaller change would not tell a scale of 0.8 from 1
 OFF_A, OFF = 0.4, 0.1  # a change is shown when it is off by no more: amperes, and a share of it
@@ -37,6 +42,8 @@ def weighed(
     site: Site, state: State, meter: Meter, doubt: Doubt, event: CircuitMeasured
 ) -> Doubt | None:
     """The doubt after one more good sample; None when there is none left."""
+    if event.at - doubt.since >= LONG_AGO:
+        return None
     doubt = _marked(site, state, meter, doubt, event)
     if event.at - doubt.since < GOOD_FOR:
         return doubt

@@ -109,10 +109,10 @@ def test_a_doubted_meter_says_why_it_is_and_what_ends_it() -> None:
     said = " ".join(talk.plan().alarms)
     assert "less than its cars draw" in said and "2 changes of its cars by 5 A" in said
     assert "is silent" not in said
-    talk.after(45 * 60).meter(20.0)
+    talk.after(25 * 60).meter(20.0)
     for _ in range(5):
         talk.after(1).meter(20.0)
-    assert lost(talk), "time alone proves nothing"
+    assert lost(talk), "a while proves nothing"
 
 
 def test_a_meter_whose_phases_change_places_counts_with_its_highest_on_all() -> None:
@@ -123,7 +123,7 @@ def test_a_meter_whose_phases_change_places_counts_with_its_highest_on_all() -> 
     building_a = building.believed(talk.site, talk.state, talk.now)[talk.site.circuits[0].id]
     assert min(building_a) >= 50.1 - 16.0 - 1e-9
     assert any("exchanged its phases" in alarm for alarm in talk.plan().alarms)
-    talk.after(31 * 60)
+    talk.after(29 * 60)
     for _ in range(4):
         talk.after(1).meter(17.0, 30.0, 50.0)
     assert any("exchanged its phases" in alarm for alarm in talk.plan().alarms)
