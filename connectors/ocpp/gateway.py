@@ -144,8 +144,7 @@ class OcppGateway:
             await asyncio.get_running_loop().create_future()
         finally:
             self._listening.clear()
-            server.close()
-            await server.wait_closed()
+            await _close(server)
 
     async def _open(self, lost_after_s: float) -> Server:
         return await serve(
@@ -315,6 +314,21 @@ class OcppGateway:
         link = self._present.get(StationId(station))
         if link is not None:
             await link.connection.close(POLICY_VIOLATION, reason)
+
+
+async def _close(server: Server) -> None:
+    """Let nobody in any more, and close who is.
+
+    What asyncio accepts in the moment in which its server closes, nobody closes (CPython
+    gh-109564, open). So the door is shut first, and who stands in it comes in.
+    """
+    loop = asyncio.get_running_loop()
+    for listening in server.sockets:
+        loop.remove_reader(listening.fileno())
+    for _ in range(3):  # accepted, connected, heard of
+        await asyncio.sleep(0)
+    server.close()
+    await server.wait_closed()
 
 
 def _cannot_say(order: Order, outcome: Outcome) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from datetime import UTC, datetime
 from typing import Any
 
@@ -481,3 +482,24 @@ async def test_stopping_closes_every_connection_and_says_so() -> None:
             ground.task.cancel()
             assert await raw.until_closed() == 1001
             await ground.until(StationDisconnected)
+
+
+@pytest.mark.parametrize("turns", range(7))
+async def test_who_comes_in_as_the_door_shuts_is_not_forgotten(turns: int) -> None:
+    async with running() as ground:
+        with socket.create_connection(("127.0.0.1", ground.gateway.port)) as late:
+            late.setblocking(False)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            ground.task.cancel()
+            await asyncio.gather(ground.task, return_exceptions=True)
+            async with asyncio.timeout(2.0):
+                assert await said_to(late) == b""
+
+
+async def said_to(late: socket.socket) -> bytes:
+    """Nothing, once the other side has closed."""
+    try:
+        return await asyncio.get_running_loop().sock_recv(late, 100)
+    except ConnectionResetError:
+        return b""
