@@ -104,6 +104,19 @@ class CircuitMeasured(Happened):
     sampled_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterDoubted(Happened):
+    """A circuit's meter gave itself away, or has proved itself again: with neither, all is well.
+
+    It follows from what was heard before. A restart has to know of it all the same: it forgets
+    all samples, and by the next ones nobody could tell.
+    """
+
+    meter: MeterId
+    amount: bool  # nothing it says is believed
+    places: bool  # nobody knows on which phases it is so
+
+
 # ── Limits ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -236,6 +249,7 @@ Event = (
     | SessionEnded
     | EvseMeasured
     | CircuitMeasured
+    | MeterDoubted
     | LimitSet
     | LimitReleased
     | Heartbeat

@@ -403,8 +403,8 @@ class _Life:
 
     def _misread(self) -> Vector:
         """True currents of chargers that say something else of their cars, or nothing. [A]"""
-        sick, outlets = self.gateway.sick, self.plant.outlets
-        found = (outlets[e.id].site_a if e.id in sick else NOTHING for e in self.site.evses)
+        outlets = self.plant.outlets
+        found = (NOTHING if self._heard(e.id) else outlets[e.id].site_a for e in self.site.evses)
         return np.array([current_a for each in found for current_a in each])
 
 

@@ -21,7 +21,7 @@ from loadmgr.core.span import FRESH, Span, Spans, may_ramp, span
 from loadmgr.core.state import MeterState, State
 from loadmgr.events import CircuitMeasured
 from loadmgr.model import CircuitId, Evse, Meter, MeterId, Site
-from loadmgr.units import NOTHING, PHASES, PerPhase, add, higher, lower, on_each, subtract
+from loadmgr.units import NOTHING, PHASES, PerPhase, add, higher, subtract
 
 HOLD = timedelta(seconds=30)
 BUCKET = timedelta(seconds=5)
@@ -48,14 +48,15 @@ def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
     least = _sum(span.least for span in spans.values())
     most = _sum(span.most for span in spans.values())
     # A car on its way down hides a building on its way up. What it frees is not lent out before
-    # it has shown where it went.
+    # it has shown where it went; nor what a car would need that goes from one phase to all.
     followed = _sum(span.followed for span in spans.values())
     shown_a = doubt.shown(known, event)
     lowest, top = subtract(shown_a, most), subtract(shown_a, least)
     overloaded = tuple(shown_a[p] > circuit.usable_a[p] for p in PHASES)
     if any(shown_a[p] > circuit.rating_a[p] for p in PHASES):
-        certain = subtract(shown_a, _certain(site, state, meter, event.at))
-        top = higher(top, certain)
+        # A car that may be on another phase is no relief to count on.
+        certain = _sum(span.certain for span in spans.values())
+        top = higher(top, subtract(shown_a, certain))
     before = known.building_a if known.at is not None else lowest
     estimate = [
         # No benefit of the doubt for a phase that is over its limit right now.
@@ -136,24 +137,6 @@ def _all_heard(site: Site, state: State, meter: Meter, now: datetime) -> bool:
     return all(
         b.session is None or (b.readings and now - b.readings[-1].at <= FRESH) for b in beliefs
     )
-
-
-def _certain(site: Site, state: State, meter: Meter, now: datetime) -> PerPhase:
-    """What the cars draw for certain, phase by phase: what surely falls when they are told to. [A]
-
-    Where a fuse is overloaded, a car that may be on another phase is no relief to count on.
-    """
-    total = NOTHING
-    for evse in site.below[meter.circuit]:
-        belief = state.evses[evse.id]
-        low = _span(site, state, evse, now).least
-        told = [r.terminal_a for r in belief.readings if now - r.at <= FRESH]
-        if not evse.wiring.known or None in told:
-            on_all = len(evse.wiring.terminals) == len(PHASES)
-            least = min((min(a) for a in told if a is not None), default=0.0)
-            low = lower(low, on_each(least, PHASES)) if on_all and None not in told else NOTHING
-        total = add(total, low)
-    return total
 
 
 def _hold(

@@ -17,8 +17,8 @@ from itertools import permutations
 from loadmgr.core import proof
 from loadmgr.core.conduct import site_current
 from loadmgr.core.state import Doubt, EvseState, MeterState, State
-from loadmgr.events import CircuitMeasured
-from loadmgr.model import Evse, Meter, Site
+from loadmgr.events import CircuitMeasured, MeterDoubted
+from loadmgr.model import Evse, Meter, MeterId, Site
 from loadmgr.units import NOTHING, PHASES, PerPhase, add, lower, on_each
 
 FRESH = timedelta(seconds=15)
@@ -53,6 +53,30 @@ def refuted(known: MeterState, at: datetime) -> MeterState:
     if known.doubt is None:
         return known
     return replace(known, doubt=Doubt(since=at, amount=known.doubt.amount))
+
+
+def verdict(before: State, after: State, meter: MeterId, at: datetime) -> MeterDoubted | None:
+    """What a restart has to know of a meter from now on; None where that is what it knows."""
+    then, now = (_doubts(state.meters[meter]) for state in (before, after))
+    return None if then == now else MeterDoubted(at=at, meter=meter, amount=now[0], places=now[1])
+
+
+def told(known: MeterState, event: MeterDoubted) -> MeterState:
+    """The verdict, as it is read in the journal."""
+    if _doubts(known) == (event.amount, event.places):
+        return known
+    doubted = event.amount or event.places
+    doubt = Doubt(since=event.at, amount=event.amount) if doubted else None
+    return replace(known, doubt=doubt)
+
+
+def restarted(known: MeterState, at: datetime) -> MeterState:
+    """Nothing is known of a meter any more but that it lied; its proof starts anew."""
+    return refuted(MeterState(doubt=known.doubt), at)
+
+
+def _doubts(known: MeterState) -> tuple[bool, bool]:
+    return doubts_amount(known), known.doubt is not None
 
 
 def shown(known: MeterState, event: CircuitMeasured) -> PerPhase:

@@ -13,9 +13,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from loadmgr.core import building, conduct, failsafe, orders
+from loadmgr.core import building, conduct, doubt, failsafe, orders
 from loadmgr.core.ledger import FOLLOW
-from loadmgr.core.state import EvseState, Fading, MeterState, State
+from loadmgr.core.state import EvseState, Fading, State
 from loadmgr.events import (
     CircuitMeasured,
     Confirmed,
@@ -25,6 +25,7 @@ from loadmgr.events import (
     LimitReleased,
     LimitSet,
     Lost,
+    MeterDoubted,
     NeedsChanged,
     Refused,
     Restarted,
@@ -217,6 +218,13 @@ def _circuit_measured(site: Site, state: State, event: CircuitMeasured) -> State
     return replace(state, meters=meters)
 
 
+def _meter_doubted(site: Site, state: State, event: MeterDoubted) -> State:
+    if event.meter not in state.meters:
+        return state
+    meters = {**state.meters, event.meter: doubt.told(state.meters[event.meter], event)}
+    return replace(state, meters=meters)
+
+
 # ── Limits ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -260,7 +268,7 @@ def _restarted(site: Site, state: State, event: Restarted) -> State:
     return replace(
         state,
         evses={name: orders.restarted(belief, event.at) for name, belief in state.evses.items()},
-        meters={meter.id: MeterState() for meter in site.meters},
+        meters={name: doubt.restarted(known, event.at) for name, known in state.meters.items()},
         contacts={},
     )
 
@@ -277,6 +285,7 @@ _RULES: dict[type[Any], Callable[[Site, State, Any], State]] = {
     NeedsChanged: _needs,
     EvseMeasured: _evse_measured,
     CircuitMeasured: _circuit_measured,
+    MeterDoubted: _meter_doubted,
     LimitSet: _limit_set,
     Heartbeat: _heartbeat,
     LimitReleased: _limit_released,

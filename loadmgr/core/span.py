@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from loadmgr.core.conduct import highest, site_current
 from loadmgr.core.ledger import SILENT, allowed_current, lawful, promised_current, worst_current
 from loadmgr.core.state import EvseState
+from loadmgr.events import EvseMeasured
 from loadmgr.model import Evse, EvseId
-from loadmgr.units import NOTHING, PerPhase, higher, lower
+from loadmgr.units import NOTHING, PHASES, PerPhase, higher, lower, on_each
 
 FOREVER = datetime.max.replace(tzinfo=UTC)
 FRESH = timedelta(seconds=15)
@@ -28,7 +29,8 @@ class Span:
 
     least: PerPhase
     most: PerPhase
-    followed: PerPhase  # the least, if it has already followed what it was told
+    certain: PerPhase  # the least that is on that very phase: what surely falls with the car
+    followed: PerPhase  # the same, if it has already followed what it was told
 
 
 def span(evse: Evse, belief: EvseState, now: datetime, voltage_v: float) -> Span:
@@ -39,23 +41,34 @@ def span(evse: Evse, belief: EvseState, now: datetime, voltage_v: float) -> Span
         # that is not for long, or never was, belongs to the building: what it does not draw
         # now it may draw in the next second, beside a building that has grown in its shade.
         worst_a = worst_current(evse, belief, now) if _heard_lately(belief, now) else 0.0
-        return Span(NOTHING, evse.worst_a(worst_a) if worst_a > 0 else NOTHING, NOTHING)
-    low, high = NOTHING, NOTHING
+        return Span(NOTHING, evse.worst_a(worst_a) if worst_a > 0 else NOTHING, NOTHING, NOTHING)
+    low, high, certain = NOTHING, NOTHING, NOTHING
     stays = evse.worst_a(promised_current(evse, belief, now))
     for place, reading in enumerate(fresh):
         seen = site_current(evse, reading)
         if seen is None:
             drawn = highest(reading, voltage_v, len(evse.wiring.terminals)) or 0.0
-            seen = evse.worst_a(drawn)
+            seen, there = evse.worst_a(drawn), _on_every_phase(evse, reading)
+        else:
+            there = seen
         # What it drew before it was told to take less, and took less, does not come back.
         high = higher(high, seen if reading is fresh[-1] else lower(seen, stays))
         low = seen if place == 0 else lower(low, seen)
+        certain = there if place == 0 else lower(certain, there)
     # A charger that tells more than it may draw must not make the building smaller.
     low = lower(low, evse.worst_a(allowed_current(evse, belief, now)))
     if may_ramp(belief, now):
         allowed = max((*lawful(belief, now), belief.fallback_a or 0.0))
         high = higher(high, evse.worst_a(min(evse.max_a, allowed)))
-    return Span(low, high, lower(low, stays))
+    certain = lower(low, certain)
+    return Span(low, high, certain, lower(certain, stays))
+
+
+def _on_every_phase(evse: Evse, reading: EvseMeasured) -> PerPhase:
+    """What a car draws wherever its phases may be: all three of them carry at least so much. [A]"""
+    if reading.terminal_a is None or len(evse.wiring.terminals) < len(PHASES):
+        return NOTHING
+    return on_each(min(reading.terminal_a), PHASES)
 
 
 def _heard_lately(belief: EvseState, now: datetime) -> bool:

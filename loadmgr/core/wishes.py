@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 
 from loadmgr.core.conduct import insisted
-from loadmgr.core.ledger import unproven
 from loadmgr.core.settle import INCREASES_APART
 from loadmgr.core.span import may_ramp
 from loadmgr.core.state import EvseState, State
@@ -26,7 +25,7 @@ from loadmgr.units import PHASES, subtract
 
 RENEW_AT = 0.5  # of a limit's life
 LOWER_AGAIN = timedelta(seconds=10)  # between decreases that are refused
-UNSEEN_FOR = timedelta(seconds=15)  # charger and car have had their time to follow
+TOLD_AGAIN = timedelta(seconds=15)  # charger and car have had their time to follow
 STOPPED_AFTER = 3  # refusals, where nobody else can make the room
 RESTS_FOR = timedelta(seconds=20)  # in quarantine, before one without a car has another chance
 ASK_APART = timedelta(seconds=3)  # readings on demand
@@ -72,7 +71,7 @@ def wishes(site: Site, state: State, plan: Plan, evse: Evse, now: datetime) -> I
     if belief.quarantine is not None:
         return  # it is corrected, step by step; told the same again it would never be stopped
     if allocation is not None and allocation.steered and belief.session is not None:
-        if _unseen(belief, allocation.current_a, now) and _over(site, plan, evse):
+        if _told_long_ago(belief, allocation.current_a, now) and _over(site, plan, evse):
             again = _set(site, evse, belief, allocation.current_a)
             yield Wish(urgency=Urgency.DECREASE, order=again)
         yield from _limit(site, evse, belief, allocation.current_a, now, patient)
@@ -147,12 +146,14 @@ def _limit(
             yield Wish(urgency=Urgency.RENEWAL, order=_set(site, evse, belief, renewed))
 
 
-def _unseen(belief: EvseState, target_a: float, now: datetime) -> bool:
-    """It accepted a lower limit a while ago, and its meter has not shown that it follows."""
+def _told_long_ago(belief: EvseState, target_a: float, now: datetime) -> bool:
+    """It accepted its limit a while ago. Where a fuse is over all the same somebody does not keep
+    what it accepted, and its meter may be what hides it.
+    """
     in_force = belief.in_force
-    if in_force is None or target_a > in_force.current_a or now - in_force.sent_at < UNSEEN_FOR:
+    if in_force is None or target_a > in_force.current_a:
         return False
-    return any(current_a > target_a for current_a in unproven(belief, now))
+    return now - in_force.sent_at >= TOLD_AGAIN
 
 
 def _over(site: Site, plan: Plan, evse: Evse) -> bool:
@@ -178,7 +179,18 @@ def _decrease(site: Site, evse: Evse, belief: EvseState, target_a: float, now: d
             transaction_id=session.transaction_id,
         )
         return Wish(urgency=Urgency.DECREASE, order=stop)
-    return Wish(urgency=Urgency.DECREASE, order=_set(site, evse, belief, target_a))
+    lower_a = _taken(evse, belief, target_a)
+    return Wish(urgency=Urgency.DECREASE, order=_set(site, evse, belief, lower_a))
+
+
+def _taken(evse: Evse, belief: EvseState, target_a: float) -> float:
+    """The limit to ask for: the target, or the least at which cars charge where a charger has just
+    refused what is below that. Many take no such limit, and less is better than as much as before.
+    """
+    refused_a = belief.failed_a if belief.failures > 0 else None
+    if refused_a is not None and max(target_a, refused_a) < evse.min_a < belief.commanded_a:
+        return evse.min_a
+    return target_a
 
 
 def _in_vain(belief: EvseState, target_a: float, now: datetime) -> bool:

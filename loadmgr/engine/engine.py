@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from loadmgr.core.dispatch import due
+from loadmgr.core.doubt import verdict
 from loadmgr.core.observe import observe
 from loadmgr.core.state import MeterState, State, unseen
 from loadmgr.engine.clock import SteadyClock
@@ -89,7 +90,8 @@ class Engine:
 
     def emit(self, event: Event) -> None:
         """Take in what happened. Never blocks."""
-        self.state = self._observe(self.site, self.state, event)
+        before = self.state
+        self.state = self._observe(self.site, before, event)
         if isinstance(event, KEPT):
             self._scribe.note(event)
         if self._matters(event):
@@ -97,6 +99,10 @@ class Engine:
             self._attention.set()
         for watcher in self.on_event:
             watcher(event, self.state)
+        if isinstance(event, CircuitMeasured) and event.meter in self.state.meters:
+            judged = verdict(before, self.state, event.meter, event.at)
+            if judged is not None:
+                self.emit(judged)
 
     def _matters(self, event: Event) -> bool:
         """Whether the next tick should come soon instead of on the beat."""
@@ -305,6 +311,6 @@ def _for_site(site: Site, state: State) -> State:
     return replace(
         state,
         evses={name: state.evses.get(name, belief) for name, belief in fresh.evses.items()},
-        meters=fresh.meters,
+        meters={name: state.meters.get(name, known) for name, known in fresh.meters.items()},
         limits={n: limit for n, limit in state.limits.items() if limit.circuit in site.circuit},
     )

@@ -7,6 +7,7 @@ from loadmgr.events import (
     LimitReleased,
     LimitSet,
     Lost,
+    MeterDoubted,
     Refused,
     Restarted,
     SessionEnded,
@@ -38,6 +39,8 @@ def _sentence(event: Event) -> tuple[str, bool] | None:
         case SessionEnded():
             had = "" if event.energy_wh is None else f" with {event.energy_wh / 1000:.1f} kWh"
             return f"The car at {event.evse} left{had}", False
+        case MeterDoubted():
+            return f"The meter {event.meter} {_verdict(event)}", event.amount or event.places
         case LimitSet(limit=limit):
             return f"{limit.source} limits {limit.circuit} to {_amount(limit)}", False
         case LimitReleased():
@@ -50,6 +53,14 @@ def _sentence(event: Event) -> tuple[str, bool] | None:
             return "loadmgr started and read its journal", False
         case _:
             return None
+
+
+def _verdict(event: MeterDoubted) -> str:
+    if event.amount:
+        return "shows less than its cars draw: it is not believed until it has proved itself"
+    if event.places:
+        return "may have exchanged its phases: the highest counts on all of them"
+    return "is believed again"
 
 
 def _amount(limit: Limit) -> str:

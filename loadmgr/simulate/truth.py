@@ -154,7 +154,7 @@ class Truth:
         """(3·n,) True currents of EVSEs whose own meters say something else, or nothing."""
         self._misread_at: Vector = np.full(rows, -np.inf)
         self.out_of_reach: Callable[[], Vector] | None = None
-        """(3·n,) True currents of EVSEs that nobody can tell anything; asked when it matters."""
+        """(3·n,) True currents of EVSEs nobody can tell anything; asked while a row is over."""
         self._until_s = start_s
         self._warm_s = start_s  # the breakers are as warm as they were then
         self._row: Vector = np.zeros(rows)
@@ -279,6 +279,8 @@ class Truth:
         by_building = over & (row - building <= fits)
         found = {Cause.OURS: over & ~by_building, Cause.BUILDING: by_building}
         found |= dict.fromkeys((Cause.CHARGERS, Cause.REACH, Cause.METER), np.zeros_like(over))
+        # Asked every time: who is out of reach now explains what lasts after it is back.
+        out_of_reach = None if self.out_of_reach is None else self.out_of_reach()
         if not found[Cause.OURS].any():
             return found
         late = np.full_like(grace_s, NOTICED_S)
@@ -287,8 +289,8 @@ class Truth:
         by_chargers = found[Cause.OURS] & ((row - building - beyond <= fits) | alone)
         found[Cause.CHARGERS] = by_chargers
         found[Cause.OURS] = found[Cause.OURS] & ~by_chargers
-        if found[Cause.OURS].any() and self.out_of_reach is not None:
-            away = self._below @ self.out_of_reach()
+        if found[Cause.OURS].any() and out_of_reach is not None:
+            away = self._below @ out_of_reach
             helpless = now.building + now.beyond + away > fits
             grace_s = np.where(helpless, OUTLIVES_S, np.where(away > 0, NOTICED_S, grace_s))
             step = now.building - self._least(at_s, now.building, grace_s, "building")

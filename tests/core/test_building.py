@@ -9,7 +9,7 @@ import pytest
 from loadmgr.core import building
 from loadmgr.core.building import BUCKET, HOLD, believed
 from loadmgr.model import CircuitId, Meter, MeterId, Wiring
-from tests.core.talk import L1, MAIN, Talk, bay, fuse, metered, site_of
+from tests.core.talk import L1, L2, L3, MAIN, Talk, bay, fuse, metered, site_of
 
 
 def load(talk: Talk, circuit: str = "main") -> tuple[float, float, float]:
@@ -231,6 +231,29 @@ def test_readings_on_rotated_wiring_are_taken_from_the_right_phase():
             talk.draws("A", 16.0, 0.0, 0.0)
         talk.after(1).meter(10.0, 26.0, 10.0)
     assert load(talk) == pytest.approx((10.0, 10.0, 10.0))
+
+
+def lendable(talk: Talk) -> tuple[float, ...]:
+    return building.believed(talk.site, talk.state, talk.now, at_most=True)[MAIN]
+
+
+def test_what_a_car_would_need_on_all_phases_is_not_lent_out_while_it_is_on_one_nobody_knows():
+    """Found by chaos, seed 40115: it went from one phase to three."""
+    unknown = Wiring((L1, L2, L3), known=False)
+    talk = Talk(metered(bay("A", wiring=unknown)))
+    talk.ready("A")
+    talk.building(10.0)
+    talk.holds("A", 16.0)
+    for second in range(60):
+        if second % 5 == 0:
+            talk.draws("A", 16.0, 0.0, 0.0)
+        talk.after(1).meter(10.0, 26.0, 10.0)
+    assert lendable(talk) == pytest.approx((10.0, 26.0, 10.0))
+    for second in range(60):
+        if second % 5 == 0:
+            talk.draws("A", 16.0, 16.0, 16.0)
+        talk.after(1).meter(26.0, 26.0, 26.0)
+    assert lendable(talk) == pytest.approx((10.0, 10.0, 10.0)), "wherever its phases are"
 
 
 def test_a_sample_of_a_meter_the_site_does_not_have_changes_nothing():

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadmgr.core import building
-from loadmgr.core.state import Doubt, MeterState
+from loadmgr.core import building, doubt
+from loadmgr.core.state import Doubt, MeterState, unseen
+from loadmgr.events import MeterDoubted
 from loadmgr.model import Evse, MeterId, Wiring
 from loadmgr.units import PHASES, PerPhase, add
 from tests.core.talk import L1, L2, L3, Talk, bay, metered
@@ -227,10 +228,33 @@ def test_a_plug_that_is_pulled_and_one_that_comes_are_changes_too() -> None:
     assert not yard.lost
 
 
-def test_a_restart_starts_anew() -> None:
-    yard = Yard(bay("A"))
+def test_a_restart_forgets_the_proof_and_not_the_lie() -> None:
+    """Found by chaos, seed 60417: exchanged phases were forgotten, and a car was sent to one."""
+    yard = Yard(bay("A"), bay("B"))
+    yard.draws("A", 16.0)
     yard.talk.restarts()
-    assert yard.doubt is None
+    assert yard.doubt == Doubt(since=yard.talk.now, amount=True)
+    yard.talk.restarts()
+    assert yard.known == MeterState(doubt=Doubt(since=yard.talk.now, amount=True))
+
+
+def test_a_verdict_is_told_when_it_changes_and_read_from_the_journal() -> None:
+    yard, site = Yard(bay("A")), metered(bay("A"))
+    doubted, meter, at = yard.talk.state, MeterId("grid"), yard.talk.now
+    told = doubt.verdict(unseen(site), doubted, meter, at)
+    assert told == MeterDoubted(at=at, meter=meter, amount=True, places=True)
+    assert doubt.verdict(doubted, doubted, meter, at) is None
+    reader = Talk(site)
+    reader.hears(told)
+    assert reader.state.meters[meter].doubt == Doubt(since=at, amount=True)
+    reader.hears(replace(told, amount=False))
+    assert reader.state.meters[meter].doubt == Doubt(since=at, amount=False)
+    reader.hears(replace(told, amount=False, places=False))
+    assert reader.state.meters[meter].doubt is None
+    yard.talk.hears(told)
+    assert yard.talk.state == doubted, "who has heard it all knows more"
+    reader.hears(replace(told, meter=MeterId("cellar")))
+    assert set(reader.state.meters) == {meter}
 
 
 # ── Whatever lies ─────────────────────────────────────────────────────────────────────────

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from itertools import count, pairwise
 
+import pytest
+
 from loadmgr.core.ledger import worst_case
 from loadmgr.core.state import State
 from loadmgr.engine.journal import Forgetful, JournalFailed
 from loadmgr.events import (
+    CircuitMeasured,
     Event,
     LimitReleased,
     LimitSet,
@@ -19,9 +22,9 @@ from loadmgr.events import (
     SetLimit,
     StationBooted,
 )
-from loadmgr.model import EvseId, Limit, StationId
+from loadmgr.model import EvseId, Limit, MeterId, StationId
 from loadmgr.simulate.temper import GOOD, Temper
-from tests.core.talk import MAIN, bay, site_of
+from tests.core.talk import MAIN, bay, metered, site_of
 from tests.engine.rig import Rig, in_virtual_time
 
 
@@ -238,6 +241,27 @@ def test_a_boot_in_the_second_life_is_known_in_the_third_though_connections_are_
 
 def _worst(rig: Rig, evse: str) -> float:
     return max(worst_case(rig.site, rig.engine.state, rig.clock.now())[EvseId(evse)])
+
+
+@pytest.mark.parametrize("long", [True, False], ids=["read event by event", "from a checkpoint"])
+def test_a_meter_that_gave_itself_away_is_still_doubted_after_every_kill(long: bool):
+    async def story() -> None:
+        rig = Rig(metered(bay("A")), journal=Failing(long=long))
+        await asyncio.sleep(1)
+        for current_a in ((30.0, 17.0, 50.0), (17.0, 30.0, 50.0)):
+            at = rig.clock.now()
+            rig.engine.emit(CircuitMeasured(at=at, meter=MeterId("grid"), current_a=current_a))
+            await asyncio.sleep(1)
+        assert rig.engine.state.meters[MeterId("grid")].doubt is not None
+        for _ in range(2):
+            await rig.kill()
+            rig.begin()
+            await asyncio.sleep(1)
+            doubt = rig.engine.state.meters[MeterId("grid")].doubt
+            assert doubt is not None and not doubt.amount
+        await rig.kill()
+
+    in_virtual_time(story)
 
 
 def test_what_raises_is_written_down_before_it_leaves():
