@@ -11,7 +11,8 @@ reach      the building rose, and to relieve it takes chargers that nobody can t
            the step explains it; while others could shrink instead, for 55 s. Or such a charger
            forgot what it was told
 meter      a meter above tells what is not: 30 s to see it, 15 s to relieve it; counted from when
-           the chargers below tell the truth, for it is their readings that contradict it
+           the chargers below tell the truth, for it is their readings that contradict it. Where
+           those that it let in do not listen, 55 s more
 
 A thermal breaker per circuit and phase says whether copper was in danger.
 """
@@ -280,7 +281,7 @@ class Truth:
         found = {Cause.OURS: over & ~by_building, Cause.BUILDING: by_building}
         found |= dict.fromkeys((Cause.CHARGERS, Cause.REACH, Cause.METER), np.zeros_like(over))
         # Asked every time: who is out of reach now explains what lasts after it is back.
-        out_of_reach = None if self.out_of_reach is None else self.out_of_reach()
+        away = None if self.out_of_reach is None else self._below @ self.out_of_reach()
         if not found[Cause.OURS].any():
             return found
         late = np.full_like(grace_s, NOTICED_S)
@@ -289,8 +290,7 @@ class Truth:
         by_chargers = found[Cause.OURS] & ((row - building - beyond <= fits) | alone)
         found[Cause.CHARGERS] = by_chargers
         found[Cause.OURS] = found[Cause.OURS] & ~by_chargers
-        if found[Cause.OURS].any() and out_of_reach is not None:
-            away = self._below @ out_of_reach
+        if found[Cause.OURS].any() and away is not None:
             helpless = now.building + now.beyond + away > fits
             grace_s = np.where(helpless, OUTLIVES_S, np.where(away > 0, NOTICED_S, grace_s))
             step = now.building - self._least(at_s, now.building, grace_s, "building")
@@ -303,7 +303,8 @@ class Truth:
             self._misread_at[self._below @ self.misread() > 0] = at_s
         for number in _numbers(by_meter):
             since_s = max(self._open[number].from_s, float(self._misread_at[number]))
-            by_meter[number] = at_s - since_s < LIED_S
+            follows_s = 0.0 if away is None or away[number] == 0.0 else NOTICED_S
+            by_meter[number] = at_s - since_s < LIED_S + follows_s
         found[Cause.METER] = by_meter
         found[Cause.OURS] = found[Cause.OURS] & ~by_meter
         return found

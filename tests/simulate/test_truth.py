@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from loadmgr.model import CircuitId, Site
-from loadmgr.simulate.truth import GRACE_S, LIED_S, OUTLIVES_S, Cause, Truth
+from loadmgr.simulate.truth import GRACE_S, LIED_S, NOTICED_S, OUTLIVES_S, Cause, Truth
 from loadmgr.units import Phase
 
 MAIN, NORTH = CircuitId("main"), CircuitId("north")
@@ -116,6 +116,19 @@ def test_a_meter_that_lies_explains_it_until_a_charger_below_has_had_time_to_con
     assert ledger.truth.seconds[Cause.OURS] == 0.0
     silent[:] = 0.0
     ledger.flow(19.0, 14.0, LIED_S + 5.0)
+    assert ledger.row().ours_s == pytest.approx(5.0, abs=1.0)
+
+
+def test_who_was_let_in_by_a_lie_and_does_not_listen_is_not_relieved_at_once(ledger):
+    """Found by chaos, seed 62314."""
+    ledger.truth.misread = lambda: np.zeros(9)
+    away = np.zeros(9)
+    ledger.truth.out_of_reach = lambda: away
+    ledger.truth.lied_to(MAIN, 10_000_000_000.0)
+    ledger.flow(16.0, 14.0, 100.0)
+    ledger.flow(19.0, 14.0, 20.0)
+    away[:3] = 19.0
+    ledger.flow(19.0, 14.0, LIED_S + NOTICED_S + 5.0 - 20.0)
     assert ledger.row().ours_s == pytest.approx(5.0, abs=1.0)
 
 
