@@ -280,7 +280,9 @@ class Truth:
         by_building = over & (row - building <= fits)
         found = {Cause.OURS: over & ~by_building, Cause.BUILDING: by_building}
         found |= dict.fromkeys((Cause.CHARGERS, Cause.REACH, Cause.METER), np.zeros_like(over))
-        # Asked every time: who is out of reach now explains what lasts after it is back.
+        # Asked every time: what is out of reach, or misread, now explains what lasts after that.
+        if self.misread is not None:
+            self._misread_at[self._below @ self.misread() > 0] = at_s
         away = None if self.out_of_reach is None else self._below @ self.out_of_reach()
         if not found[Cause.OURS].any():
             return found
@@ -299,8 +301,6 @@ class Truth:
             found[Cause.REACH] = by_reach
             found[Cause.OURS] = found[Cause.OURS] & ~by_reach
         by_meter = found[Cause.OURS] & (self._lied_to > at_s - LIED_S)
-        if by_meter.any() and self.misread is not None:
-            self._misread_at[self._below @ self.misread() > 0] = at_s
         for number in _numbers(by_meter):
             since_s = max(self._open[number].from_s, float(self._misread_at[number]))
             follows_s = 0.0 if away is None or away[number] == 0.0 else NOTICED_S

@@ -91,7 +91,9 @@ def test_a_step_explains_what_a_charger_out_of_reach_adds_as_long_as_its_limit_m
     assert ledger.truth.seconds[Cause.REACH] == 3 * (OUTLIVES_S - GRACE_S)
 
 
-def test_who_was_out_of_reach_while_a_step_explained_it_explains_what_lasts_after_it(ledger):
+def test_who_was_out_of_reach_or_misread_while_a_step_explained_it_explains_what_lasts_after_it(
+    ledger,
+):
     """Found by chaos, seed 60214: nobody had asked before the step was old."""
     asked: list[float] = []
 
@@ -99,11 +101,11 @@ def test_who_was_out_of_reach_while_a_step_explained_it_explains_what_lasts_afte
         asked.append(ledger.now_s)
         return np.zeros(9)
 
-    ledger.truth.out_of_reach = away
+    ledger.truth.out_of_reach = ledger.truth.misread = away
     ledger.flow(20.0, 5.0, 100.0)
     ledger.flow(20.0, 20.0, GRACE_S)
     assert ledger.row().ours_s == 0.0
-    assert len(asked) == GRACE_S
+    assert len(asked) == 2 * GRACE_S
 
 
 def test_a_meter_that_lies_explains_it_until_a_charger_below_has_had_time_to_contradict_it(ledger):
