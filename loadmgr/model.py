@@ -304,6 +304,7 @@ class Code(StrEnum):
     OFFLINE = "charger_offline_reserved"
     LEDGER_RESERVE = "ledger_reserve"
     INSISTS = "charger_takes_no_less"
+    UNHEARD = "charger_meter_silent"
     QUARANTINE = "charger_disobeys"
     SOLVER_FALLBACK = "solver_fallback"
 

@@ -169,6 +169,8 @@ class Scene:
                 return _Clause(f"{said}; {held} are reserved for it")
             case Code.INSISTS:
                 return _Clause("the charger has not taken lower limits: it keeps what it has")
+            case Code.UNHEARD:
+                return _Clause("the charger does not tell what its car draws")
             case Code.QUARANTINE:
                 seen = f" ({rung.source})" if rung.source else ""
                 said = f"it draws more than it may{seen}; it is told to stop"
@@ -272,6 +274,8 @@ class Scene:
                 return "car, cable and charger took more"
             case Code.INSISTS:
                 return "the charger took a limit again"
+            case Code.UNHEARD:
+                return "it told that"
             case Code.ROUNDING:
                 return "it took finer steps"
             case Code.SOLVER_FALLBACK:

@@ -16,6 +16,7 @@ from loadmgr.units import PerPhase
 
 SETTLED = timedelta(seconds=60)  # a car that left part of its limit unused for so long means it
 RESTING = timedelta(minutes=3)  # and one that took nothing for so long is full, or waits by itself
+UNHEARD_FOR = timedelta(seconds=90)  # longer than the pace of the slowest that tell by themselves
 HEADROOM_A = 2.0  # left above what a car draws, so that it can come back up
 UNSAID_WH = 40_000.0  # what a car is planned with that has not said what it needs
 HARDLY_WH = 2_000.0  # and what it is planned with once it has had that
@@ -87,6 +88,8 @@ def _claim(site: Site, evse: Evse, belief: EvseState, now: datetime) -> Claim:
     ceilings = [*_ceilings(evse, belief, now)]
     if insisted_a > 0:
         ceilings.append(Rung(code=Code.INSISTS, amps_a=insisted_a))
+    if _unheard(site, evse, belief, now):
+        ceilings.append(Rung(code=Code.UNHEARD, amps_a=max(evse.min_a, belief.commanded_a)))
     resting = any(rung.code is Code.CAR_FINISHED for rung in ceilings)
     need_wh, stated, departure = _need(site, belief, now)
     # What cannot be proved is reserved in full, and may then as well be used.
@@ -105,6 +108,15 @@ def _claim(site: Site, evse: Evse, belief: EvseState, now: datetime) -> Claim:
         load=_load_per_ampere(site, evse, belief),
         ceilings=tuple(ceilings),
     )
+
+
+def _unheard(site: Site, evse: Evse, belief: EvseState, now: datetime) -> bool:
+    """It has told what cars draw, and does not, or not yet: below a meter that lies it would be
+    the last to show that. Some tell nothing while they are paused, so it may have its minimum.
+    """
+    if not belief.metered or all(site.circuit[c].meter is None for c in site.path[evse.circuit]):
+        return False
+    return not belief.readings or now - belief.readings[-1].at > UNHEARD_FOR
 
 
 def _load_per_ampere(site: Site, evse: Evse, belief: EvseState) -> tuple[float, ...]:

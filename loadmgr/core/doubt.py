@@ -10,6 +10,7 @@ to be believed again stands in `proof`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import permutations
@@ -26,6 +27,8 @@ BRACKET = 2  # readings: one before a sample and one after it
 
 LESS_A, LESS = 2.0, 0.1  # two honest meters differ by no more: amperes, and a share of the current
 SAME_A = 0.5  # a conductor that kept its current
+ALIKE = 0.02  # factors of three phases that are the same power of ten
+CLEAR_A = 1.0  # the fullest phase before and after; less shows no factor
 MOVED_A = 3.0  # and one that did not
 
 
@@ -33,8 +36,8 @@ def judged(site: Site, state: State, event: CircuitMeasured) -> MeterState:
     """What was known of the meter, with what this sample says of its honesty."""
     known = state.meters[event.meter]
     meter = site.meter[event.meter]
-    if known.at is not None and exchanged(known.current_a, event.current_a):
-        known = replace(known, doubt=Doubt(since=event.at, amount=doubts_amount(known)))
+    if known.at is not None:
+        known = _against_the_last(known, event)
     if not _contradicted(site, state, known, event, event.at):
         known = known if known.contradicted is None else replace(known, contradicted=None)
         if known.doubt is None:
@@ -45,14 +48,20 @@ def judged(site: Site, state: State, event: CircuitMeasured) -> MeterState:
         return replace(known, contradicted=event)
     if not _contradicted(site, state, known, noted, event.at, told_since=noted.at):
         return known
-    return replace(known, contradicted=event, doubt=Doubt(since=event.at, amount=True))
+    return replace(known, contradicted=event, doubt=_anew(known, event.at, amount=True))
+
+
+def _anew(known: MeterState, at: datetime, *, amount: bool) -> Doubt:
+    """Whatever was proved before no longer counts."""
+    power = 0 if known.doubt is None else known.doubt.power
+    return Doubt(since=at, amount=amount, power=power)
 
 
 def refuted(known: MeterState, at: datetime) -> MeterState:
     """A doubted meter that says what cannot be true, or nothing, starts its proof anew."""
     if known.doubt is None:
         return known
-    return replace(known, doubt=Doubt(since=at, amount=known.doubt.amount))
+    return replace(known, doubt=_anew(known, at, amount=known.doubt.amount))
 
 
 def verdict(before: State, after: State, meter: MeterId, at: datetime) -> MeterDoubted | None:
@@ -119,6 +128,31 @@ def exchanged(before_a: PerPhase, now_a: PerPhase) -> bool:
         all(abs(before_a[q] - now_a[p]) < SAME_A for p, q in zip(PHASES, order, strict=True))
         for order in permutations(PHASES)
     )
+
+
+def rescaled(before_a: PerPhase, now_a: PerPhase) -> int:
+    """The power of ten by which all phases changed between two samples; 0 if they did not: a
+    scale factor that changed (SunSpec meters may move theirs at any time), kilowatts for watts.
+    """
+    unclear = max(before_a) < CLEAR_A and max(now_a) < CLEAR_A
+    if unclear or min(*before_a, *now_a) <= 0.0:
+        return 0
+    powers = [math.log10(now_a[p] / before_a[p]) for p in PHASES]
+    power = round(powers[0])
+    return power if all(abs(p - power) < math.log10(1 + ALIKE) for p in powers) else 0
+
+
+def _against_the_last(known: MeterState, event: CircuitMeasured) -> MeterState:
+    """What the step from the last sample to this one says of the meter."""
+    if exchanged(known.current_a, event.current_a):
+        return replace(known, doubt=_anew(known, event.at, amount=doubts_amount(known)))
+    power = rescaled(known.current_a, event.current_a)
+    if power == 0:
+        return known
+    off = 0 if known.doubt is None else known.doubt.power
+    if off + power == 0:
+        return replace(known, contradicted=None, doubt=None)  # it says what it said before
+    return replace(known, doubt=Doubt(since=event.at, amount=True, power=off + power))
 
 
 def _contradicted(

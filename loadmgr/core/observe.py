@@ -181,8 +181,11 @@ def _needs(site: Site, state: State, event: NeedsChanged) -> State:
 
 def _evse_measured(site: Site, state: State, event: EvseMeasured) -> State:
     belief = state.evses.get(event.evse)
-    if belief is None or belief.connection != event.connection or not _sane(event):
+    if belief is None or belief.connection != event.connection:
         return state
+    if not _sane(event):
+        # Nothing of it can be used but that there is a meter.
+        return _with(state, event.evse, replace(belief, metered=True))
     evse = site.evse[event.evse]
     recent = (*(r for r in belief.readings if r.at > event.at - READINGS_KEPT), event)
     tells = event.terminal_a is not None or event.power_w is not None

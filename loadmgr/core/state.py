@@ -133,6 +133,7 @@ class Doubt:
 
     since: datetime  # the last time that something spoke against it
     amount: bool  # True: nothing it says is believed. False: all but on which phase it is
+    power: int = 0  # of ten, by which its numbers changed in one step: with 0, that was not why
     proved: tuple[int, int, int] = (0, 0, 0)  # changes of its cars that each phase has shown since
     orders: tuple[tuple[Phase, ...], ...] = ORDERS  # the places of its phases that fit all those
     firm: Mark | None = None  # the last mark

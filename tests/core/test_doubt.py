@@ -50,13 +50,13 @@ def test_a_roof_that_feeds_in_is_believed() -> None:
 
 def test_a_meter_with_a_wrong_ratio_is_doubted_once_newer_readings_say_so_too() -> None:
     talk = charging()
-    talk.after(1).meter(3.6, 3.6, 3.6)
+    talk.after(1).meter(4.1, 4.1, 4.1)
     assert not lost(talk), "one reading may be old"
     for second in range(1, 12):
         talk.after(1)
         if second % 5 == 0:
             talk.draws("A", 16.0)
-        talk.meter(3.6 + second / 100, 3.6, 3.6)
+        talk.meter(4.1 + second / 100, 4.1, 4.1)
     assert lost(talk)
     assert (
         building.believed(talk.site, talk.state, talk.now)[talk.site.circuits[0].id] == (50.0,) * 3
@@ -151,3 +151,48 @@ def test_while_the_places_of_phases_are_in_doubt_the_highest_counts_whatever_fit
     swapped = Doubt(since=NOON, amount=False, orders=((L2, L1, L3),))
     known = MeterState(current_a=(7.0, 3.0, 20.0), at=NOON, doubt=swapped)
     assert doubt.shown_again(known) == (20.0, 20.0, 20.0)
+
+
+# ── Scale factors ─────────────────────────────────────────────────────────────────────────
+
+
+def test_a_scale_factor_that_changes_shows_in_that_moment_though_no_car_charges() -> None:
+    """Found by chaos, seed 70106: nobody contradicted a tenth, and a breaker opened."""
+    talk = one_car()
+    for _ in range(4):
+        talk.after(1).meter(39.0, 21.0, 48.0)
+    talk.after(1).meter(3.91, 2.1, 4.8)
+    assert lost(talk)
+    talk.after(5).meter(4.0, 2.2, 4.7)
+    assert lost(talk)
+    talk.after(1).meter(40.0, 22.0, 47.0)
+    assert not lost(talk), "it says what it said before"
+
+
+def test_a_factor_that_moves_on_is_not_taken_back() -> None:
+    talk = one_car()
+    for _ in range(4):
+        talk.after(1).meter(39.0, 21.0, 48.0)
+    for scale in (0.1, 0.01, 0.1):
+        talk.after(1).meter(39.0 * scale, 21.0 * scale, 48.0 * scale)
+        assert lost(talk)
+    talk.after(1).meter(39.0, 21.0, 48.0)
+    assert not lost(talk)
+
+
+def test_a_building_that_falls_is_not_rescaled() -> None:
+    for fallen_a in ((3.9, 2.1, 6.0), (4.2, 2.3, 5.2), (0.0, 0.0, 0.0)):
+        assert doubt.rescaled((39.0, 21.0, 48.0), fallen_a) == 0
+    assert doubt.rescaled((0.2, 0.1, 0.3), (0.02, 0.01, 0.03)) == 0, "all this is noise"
+    assert doubt.rescaled((0.2, 0.1, 0.3), (200.0, 100.0, 300.0)) == 3
+    assert doubt.rescaled((39.0, 21.0, 48.0), (39.1, 21.1, 48.2)) == 0
+
+
+def test_a_contradiction_does_not_hide_that_the_factor_came_back() -> None:
+    talk = charging()
+    for scale, seconds in ((0.1, 20), (1.0, 1)):
+        for second in range(seconds):
+            if second % 5 == 0:
+                talk.draws("A", 16.0)
+            talk.after(1).meter(36.0 * scale, 36.0 * scale, 36.0 * scale)
+        assert lost(talk) == (scale < 1.0)

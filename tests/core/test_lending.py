@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from loadmgr.core import building
 from loadmgr.core.dispatch import due
 from loadmgr.events import SetLimit
-from tests.core.talk import MAIN, Talk, bay, metered
+from loadmgr.model import Code, EvseId
+from tests.core.talk import MAIN, Talk, bay, metered, site_of
 
 
 def test_a_building_that_rises_while_a_car_ramps_down_is_not_lent_out() -> None:
@@ -55,3 +58,48 @@ def test_what_a_car_on_its_way_down_frees_is_not_lent_before_it_shows_where_the_
     assert min(lent) >= 10.0 - 1e-9
     planned = building.believed(talk.site, talk.state, talk.now)[MAIN]
     assert max(planned) < 6.0, "the plan does not take every descent for a building that rises"
+
+
+# ── Who does not tell ─────────────────────────────────────────────────────────────────────
+
+
+def quiet_one(**more: Any) -> Talk:
+    talk = Talk(metered(bay("A"), **more))
+    talk.ready("A")
+    talk.building(10.0)
+    return talk
+
+
+def tells(talk: Talk, seconds: int, *drawn_a: float) -> None:
+    for second in range(seconds):
+        if second % 5 == 0 and drawn_a:
+            talk.draws("A", *drawn_a)
+        talk.after(1).meter(10.0, 10.0, 10.0)
+
+
+def test_a_charger_that_has_a_meter_is_not_raised_far_before_it_has_told() -> None:
+    """Found by chaos, seed 70106: its meter told nan, and the one above it a tenth."""
+    talk = quiet_one()
+    assert talk.target("A") == 32.0, "who has never told has nothing to tell"
+    talk.draws("A", float("nan"))
+    assert talk.target("A") == 6.0
+    assert talk.plan().allocations[EvseId("A")].ladder[0].code is Code.UNHEARD
+    tells(talk, 20, 0.0)
+    assert talk.target("A") == 32.0
+
+
+def test_a_charger_that_falls_silent_keeps_what_it_has() -> None:
+    talk = quiet_one()
+    tells(talk, 20, 0.0)
+    talk.holds("A", 12.0)
+    tells(talk, 80)
+    assert talk.target("A") == 32.0
+    tells(talk, 20)
+    assert talk.target("A") == 12.0
+
+
+def test_where_nothing_is_metered_above_nobody_has_to_tell() -> None:
+    talk = Talk(site_of(bay("A")))
+    talk.ready("A")
+    talk.draws("A", float("nan"))
+    assert talk.target("A") == 32.0
