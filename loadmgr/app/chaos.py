@@ -27,6 +27,7 @@ from loadmgr.model import UNLIMITED, EvseId, Limit, MeterId, StationId
 from loadmgr.simulate.chaos_faults import (
     CHARGER_METERS,
     DISOBEDIENCE,
+    LINKS,
     LYING,
     METERS,
     ORDERS,
@@ -266,6 +267,8 @@ class _Life:
         if kind in DISOBEDIENCE:
             await self._disobey(fault, station)
             return
+        if kind in LINKS and self.plant.stations[station].is_at_large(now_s):
+            return  # nobody can help a charger that forgot everything and is not heard either
         self.struck[kind] += 1
         if kind in METERS:
             await self._blind(fault)

@@ -208,19 +208,23 @@ def _failed(belief: EvseState, order: Order | None, outcome: Outcome) -> EvseSta
         failed_at=outcome.at,
         failed_a=lowest,
         retry_at=outcome.at + pause,
-        quarantine=_not_taken(belief.quarantine, order, outcome.at, failures),
+        quarantine=_not_taken(belief.quarantine, order, outcome, failures),
     )
 
 
 def _not_taken(
-    quarantine: Quarantine | None, order: Order | None, at: datetime, failures: int
+    quarantine: Quarantine | None, order: Order | None, outcome: Outcome, failures: int
 ) -> Quarantine | None:
-    """The same step once more, soon, as long as that may be chance."""
+    """The same step once more, soon, as long as that may be chance; but one that draws more than
+    it may and says no to less is stopped at once.
+    """
     if quarantine is None or failures > PATIENCE or not quarantine.tried:
         return quarantine
     if order is None or isinstance(order, SetFallback | ReadFallback):
         return quarantine
-    return replace(quarantine, tried=quarantine.tried - 1, next_try=at + ESCALATE_AGAIN)
+    if isinstance(order, SetLimit) and isinstance(outcome, Refused):
+        return replace(quarantine, next_try=outcome.at)
+    return replace(quarantine, tried=quarantine.tried - 1, next_try=outcome.at + ESCALATE_AGAIN)
 
 
 def restarted(belief: EvseState, at: datetime) -> EvseState:

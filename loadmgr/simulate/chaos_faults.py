@@ -74,6 +74,7 @@ ORDERS = frozenset(list(Kind)[:7])
 DISOBEDIENCE = frozenset(
     {Kind.IGNORES, Kind.ZERO_IGNORED, Kind.ZERO_IS_MINIMUM, Kind.MINIMUM_REFUSED, Kind.RUNS_AWAY}
 )
+LINKS = frozenset({Kind.DROP, Kind.HALF_OPEN, Kind.STORM})
 CHARGER_METERS = frozenset(kind for kind in Kind if kind.startswith("charger-meter"))
 LYING = frozenset({Kind.METER_NEGATIVE, Kind.METER_SCALED, Kind.METER_SWAPPED})
 METERS = frozenset(kind for kind in Kind if kind.startswith("meter-"))

@@ -165,6 +165,10 @@ class Station:
             began_s = self._clock_s(began_s)
         return self.profiles.limit_a(number, at_s, began_s, self._sharers())
 
+    def is_at_large(self, now_s: float) -> bool:
+        """Some outlet of it is limited by nothing: it has not been told its default, or forgot."""
+        return any(self.limit_a(number, now_s) == math.inf for number in self.outlets)
+
     def told_a(self, number: int, now_s: float) -> float:
         """What it would allow if it forgot nothing and its clock were right. [A]"""
         return self._told.limit_a(number, now_s, self._began_s(number), self._sharers())

@@ -358,6 +358,16 @@ def test_a_step_that_was_refused_or_lost_is_tried_again_soon():
         talk.after(1)
 
 
+def test_a_charger_that_disobeys_and_refuses_to_be_told_is_stopped_at_once():
+    """Found by chaos, seed 70515: it was asked a second and a third time."""
+    talk = disobeying()
+    (limit,) = (order for order in talk.due() if order.evse == "A")
+    assert isinstance(limit, SetLimit)
+    talk.refuses(talk.sends(limit))
+    (stop,) = (order for order in talk.due() if order.evse == "A")
+    assert isinstance(stop, StopTransaction)
+
+
 def test_while_a_charger_disobeys_the_others_make_room():
     talk = disobeying()
     talk.obeys(30, A=20.0)
