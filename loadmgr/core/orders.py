@@ -74,6 +74,7 @@ def _limit_sent(belief: EvseState, order: SetLimit, at: datetime) -> EvseState:
         unknown=(*_not_ended(belief.unknown, at), grant),
         fading=_not_over(belief, at),
         raised_at=at if raised else belief.raised_at,
+        raised_from_a=belief.commanded_a if raised else belief.raised_from_a,
         on_since=at if switched_on else None if switched_off else belief.on_since,
         off_since=at if switched_off else None if switched_on else belief.off_since,
         stops=(*belief.stops[-1:], at) if switched_off else belief.stops,

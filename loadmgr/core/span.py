@@ -61,7 +61,17 @@ def span(evse: Evse, belief: EvseState, now: datetime, voltage_v: float) -> Span
         allowed = max((*lawful(belief, now), belief.fallback_a or 0.0))
         high = higher(high, evse.worst_a(min(evse.max_a, allowed)))
     certain = lower(low, certain)
-    return Span(low, high, certain, lower(certain, stays))
+    return Span(low, high, certain, lower(certain, lower(stays, _could(evse, belief, fresh[0]))))
+
+
+def _could(evse: Evse, belief: EvseState, reading: EvseMeasured) -> PerPhase:
+    """What a reading can show that will stay: no more than was promised when it was told. [A]
+
+    A current from before a pause is none from after it, though more than it may flow again.
+    """
+    if belief.raised_at is None or reading.at >= belief.raised_at:
+        return evse.worst_a(evse.max_a)
+    return evse.worst_a(max(belief.raised_from_a, belief.fallback_a or 0.0))
 
 
 def _on_every_phase(evse: Evse, reading: EvseMeasured) -> PerPhase:

@@ -96,6 +96,7 @@ class EvseState:
     off_since: datetime | None = None
     stops: tuple[datetime, ...] = ()  # the last two times it was paused, in this session
     raised_at: datetime | None = None
+    raised_from_a: float = 0.0
 
     # Readings on demand.
     asked_at: datetime | None = None

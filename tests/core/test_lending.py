@@ -60,6 +60,25 @@ def test_what_a_car_on_its_way_down_frees_is_not_lent_before_it_shows_where_the_
     assert max(planned) < 6.0, "the plan does not take every descent for a building that rises"
 
 
+def test_a_reading_from_before_a_pause_does_not_hide_the_building_once_the_pause_is_over() -> None:
+    """Found by chaos, seed 80114: 9 A from a frozen meter were lent to the next car."""
+    talk = Talk(metered(bay("A"), bay("B"), fuse_a=48.0))
+    talk.ready("A", "B")
+    talk.building(22.0)
+    talk.holds("A", 9.0)
+    for _ in range(4):
+        talk.after(5).draws("A", 9.0)
+        talk.meter(31.0, 31.0, 31.0)
+    talk.holds("A", 0.0)
+    for _ in range(4):
+        talk.after(5).draws("A", 9.0)
+        talk.meter(31.0, 31.0, 31.0)
+    talk.holds("A", 11.0)
+    talk.after(1).meter(31.0, 31.0, 31.0)
+    lent = building.believed(talk.site, talk.state, talk.now, at_most=True)[MAIN]
+    assert min(lent) >= 31.0 - 1e-9
+
+
 # ── Who does not tell ─────────────────────────────────────────────────────────────────────
 
 
