@@ -156,7 +156,7 @@ class Observer:
         self._before[order.serial] = before, last_s
         self._commanded[order.evse] = order.current_a
         now_s = self._now()
-        if state.evses[order.evse].raised_at == event.at:
+        if state.evses[order.evse].raised_at == event.at and order.current_a > before:
             if last_s is not None and before > 0:
                 self._found["apart"].append(now_s - last_s)
             self._raised_s[order.evse] = now_s

@@ -40,6 +40,7 @@ from loadmgr.events import (
 from loadmgr.model import Evse, EvseId, Site, StationId
 
 READINGS_KEPT = timedelta(seconds=15)
+ABSURD = 2.5  # times the hardware maximum; more than a maximum mistyped by one size
 
 
 def observe(site: Site, state: State, event: Event) -> State:
@@ -183,10 +184,10 @@ def _evse_measured(site: Site, state: State, event: EvseMeasured) -> State:
     belief = state.evses.get(event.evse)
     if belief is None or belief.connection != event.connection:
         return state
-    if not _sane(event):
+    evse = site.evse[event.evse]
+    if not _sane(evse, event):
         # Nothing of it can be used but that there is a meter.
         return _with(state, event.evse, replace(belief, metered=True))
-    evse = site.evse[event.evse]
     recent = (*(r for r in belief.readings if r.at > event.at - READINGS_KEPT), event)
     tells = event.terminal_a is not None or event.power_w is not None
     belief = replace(belief, readings=recent[-4:], metered=belief.metered or tells)
@@ -209,7 +210,10 @@ def _looked_back(site: Site, state: State, evse: Evse, event: EvseMeasured) -> S
     return replace(state, meters=meters) if changed else state
 
 
-def _sane(event: EvseMeasured) -> bool:
+def _sane(evse: Evse, event: EvseMeasured) -> bool:
+    """Numbers that can be: what its hardware could not carry is a mistaken unit, and no current."""
+    if event.terminal_a is not None and max(event.terminal_a) > ABSURD * evse.max_a:
+        return False
     numbers = (*(event.terminal_a or ()), event.power_w, event.energy_wh)
     return all(n is None or (math.isfinite(n) and n > -1e-3) for n in numbers)
 

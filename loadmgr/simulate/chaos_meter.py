@@ -60,7 +60,7 @@ class ChaosMeter:
             case Kind.METER_NEGATIVE:
                 return (-l1, -l2, -l3)
             case Kind.METER_SCALED:
-                scale = (0.001, 0.1, 10.0, 1000.0)[int(self.chance * 4)]
+                scale = (0.001, 0.1, 0.4, 2.5, 10.0, 1000.0)[int(self.chance * 6)]
                 return (scale * l1, scale * l2, scale * l3)
             case Kind.METER_SWAPPED:
                 return (l2, l1, l3) if self.chance < 0.5 else (l2, l3, l1)

@@ -143,12 +143,12 @@ def test_a_silent_utility_leaves_its_fail_safe_limit_in_force() -> None:
     assert lived.observed.limited_s and max(lived.observed.limited_s) <= 15.0
 
 
-def test_a_meter_that_told_a_tenth_is_believed_again_once_it_shows_its_cars() -> None:
+def test_a_meter_with_a_wrong_ratio_is_believed_again_once_it_shows_its_cars() -> None:
     ask = Ask(seed=2004, seconds=5400.0, chargers=6, fallback_a=0.0)
     built, faults, _ = prepared(ask)
     meter = built.site.meters[0].id
     fault = replace(
-        faults[0], kind=Kind.METER_SCALED, at_s=2000.0, lasts_s=60.0, meter=meter, chance=0.3
+        faults[0], kind=Kind.METER_SCALED, at_s=2000.0, lasts_s=60.0, meter=meter, chance=0.4
     )
     doubted: list[float] = []
 

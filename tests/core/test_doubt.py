@@ -140,7 +140,7 @@ def test_a_step_of_the_building_is_no_exchange() -> None:
 def test_a_charger_that_tells_more_than_it_may_draw_makes_the_building_no_smaller() -> None:
     talk = charging()
     for _ in range(8):
-        talk.after(1).draws("A", 160.0)
+        talk.after(1).draws("A", 60.0)
         talk.meter(36.0, 36.0, 36.0)
     believed = building.believed(talk.site, talk.state, talk.now)[talk.site.circuits[0].id]
     assert min(believed) >= 36.0 - 32.0, "no more than its hardware maximum is taken off"

@@ -497,7 +497,7 @@ def test_who_has_no_entry_adds_nothing_and_hides_nobody():
     assert totals[CircuitId("main")] == (10.0, 10.0, 10.0)
 
 
-@pytest.mark.parametrize("nonsense", [math.nan, math.inf, -5.0])
+@pytest.mark.parametrize("nonsense", [math.nan, math.inf, -5.0, 81.0])
 def test_a_reading_that_cannot_be_true_changes_nothing(nonsense: float):
     talk = charging(10.0)
     talk.draws("A", 10.0)
