@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 
 from loadmgr.core.conduct import insisted
+from loadmgr.core.ledger import SILENT
 from loadmgr.core.settle import INCREASES_APART
 from loadmgr.core.span import may_ramp
-from loadmgr.core.state import EvseState, State
+from loadmgr.core.state import EvseState, Quarantine, State
 from loadmgr.events import (
     Order,
     ReadFallback,
@@ -64,7 +65,10 @@ def wishes(site: Site, state: State, plan: Plan, evse: Evse, now: datetime) -> I
         yield Wish(urgency=Urgency.PROOF, order=back)
     if not patient:
         yield from _proof(site, evse, belief, belief.connection, now)
-    if _hides_the_building(site, state, evse, belief, now):
+    if _may_be_asked(belief, now) and (
+        _hides_the_building(site, state, evse, belief, now)
+        or _may_convict_a_meter(site, state, evse, belief)
+    ):
         read = ReadMeter(serial=0, evse=evse.id, connection=belief.connection)
         yield Wish(urgency=Urgency.READING, order=read)
     allocation = plan.allocations.get(evse.id)
@@ -94,15 +98,34 @@ def _proof(
         yield Wish(urgency=Urgency.PROOF, order=read)
 
 
+def _may_be_asked(belief: EvseState, now: datetime) -> bool:
+    """It has a meter, and tells on demand as far as anybody knows."""
+    asked = belief.asked_at
+    return belief.metered and not belief.mute and (asked is None or now - asked >= ASK_APART)
+
+
+def _may_convict_a_meter(site: Site, state: State, evse: Evse, belief: EvseState) -> bool:
+    """A meter above has shown less than its cars draw, and this car has not told since: one newer
+    reading shows whether that was the time between them, or a lie.
+    """
+    if belief.session is None:
+        return False
+    told = belief.readings[-1].at if belief.readings else None
+    for circuit in site.path[evse.circuit]:
+        name = site.circuit[circuit].meter
+        noted = None if name is None else state.meters[name].contradicted
+        if noted is not None and told is not None and told <= noted.at:
+            return True
+    return False
+
+
 def _hides_the_building(
     site: Site, state: State, evse: Evse, belief: EvseState, now: datetime
 ) -> bool:
     """A meter above shows more than before, this car may be ramping, and it has not told since:
     whose current that is, only its reading can tell.
     """
-    if not (belief.metered and not belief.mute and may_ramp(belief, now)):
-        return False
-    if belief.asked_at is not None and now - belief.asked_at < ASK_APART:
+    if not may_ramp(belief, now):
         return False
     told = belief.readings[-1].at if belief.readings else None
     loads = evse.worst_a(1.0)
@@ -234,6 +257,13 @@ def _set(site: Site, evse: Evse, belief: EvseState, current_a: float) -> SetLimi
     )
 
 
+def _gives_in(belief: EvseState, quarantine: Quarantine, now: datetime) -> bool:
+    """It has been told, and by its last reading it does what it is told: nothing is to be added."""
+    if not quarantine.tried or quarantine.obeying_since is None or not belief.readings:
+        return False
+    return now - belief.readings[-1].at <= SILENT
+
+
 def _correction(
     site: Site, evse: Evse, belief: EvseState, connection: int, now: datetime
 ) -> Iterator[Wish]:
@@ -245,7 +275,9 @@ def _correction(
     """
     quarantine = belief.quarantine
     session = belief.session
-    if quarantine is None or (session is not None and now < quarantine.next_try):
+    if quarantine is None:
+        return
+    if session is not None and (now < quarantine.next_try or _gives_in(belief, quarantine, now)):
         return
     order: Order
     if session is None:

@@ -12,7 +12,7 @@ reach      the building rose, and to relieve it takes chargers that nobody can t
            forgot what it was told
 meter      a meter above tells what is not: 30 s to see it, 15 s to relieve it; counted from when
            the chargers below tell the truth, for it is their readings that contradict it. Where
-           those that it let in do not listen, 55 s more
+           those that it let in cannot be told, as much longer as with `reach`
 
 A thermal breaker per circuit and phase says whether copper was in danger.
 """
@@ -303,11 +303,17 @@ class Truth:
         by_meter = found[Cause.OURS] & (self._lied_to > at_s - LIED_S)
         for number in _numbers(by_meter):
             since_s = max(self._open[number].from_s, float(self._misread_at[number]))
-            follows_s = 0.0 if away is None or away[number] == 0.0 else NOTICED_S
-            by_meter[number] = at_s - since_s < LIED_S + follows_s
+            by_meter[number] = at_s - since_s < LIED_S + self._stays_s(away, now, number)
         found[Cause.METER] = by_meter
         found[Cause.OURS] = found[Cause.OURS] & ~by_meter
         return found
+
+    def _stays_s(self, away: Vector | None, now: Past, number: int) -> float:
+        """How much longer a lie's harm lasts where those that it let in cannot be told. [s]"""
+        if away is None or away[number] == 0.0:
+            return 0.0
+        alone = now.building[number] + now.beyond[number] + away[number]
+        return OUTLIVES_S if alone > self._fits[number] else NOTICED_S
 
     def _least(self, at_s: float, least: Vector, grace_s: Vector, what: str) -> Vector:
         """The least of what was remembered, as far back as each row's grace reaches."""

@@ -368,6 +368,31 @@ def test_a_charger_that_disobeys_and_refuses_to_be_told_is_stopped_at_once():
     assert isinstance(stop, StopTransaction)
 
 
+def test_a_charger_that_gives_in_is_not_stopped():
+    talk = disobeying()
+    for _ in range(30):
+        for order in talk.due():
+            assert order.evse != "A" or isinstance(order, SetLimit)
+            talk.confirms(talk.sends(order))
+        talk.after(5).draws("A", 0.0)
+        if talk.of("A").quarantine is None:
+            return
+    raise AssertionError("it has shown for long that it obeys")
+
+
+def test_a_charger_that_gave_in_and_fell_silent_is_stopped():
+    talk = disobeying()
+    kinds: list[type] = []
+    for second in range(60):
+        for order in talk.due():
+            kinds += [type(order)] * (order.evse == "A")
+            talk.confirms(talk.sends(order))
+        talk.after(1)
+        if second == 10:
+            talk.draws("A", 0.0)
+    assert StopTransaction in kinds
+
+
 def test_while_a_charger_disobeys_the_others_make_room():
     talk = disobeying()
     talk.obeys(30, A=20.0)
@@ -547,6 +572,25 @@ def test_who_does_not_tell_on_demand_is_asked_once_and_is_no_worse_for_it():
     assert talk.of("A").failures == 0 and talk.of("A").retry_at is None
     talk.connects("A", 2)
     assert not talk.of("A").mute
+
+
+def test_a_charger_that_may_convict_a_meter_is_asked_at_once():
+    """Found by chaos, seed 100401: the lie was told for 8 s more, and then the link was gone."""
+    site = metered(bay("A"), fuse_a=40.0)
+    talk = Talk(replace(site, meters=(replace(site.meters[0], feeds_in=False),)))
+    talk.ready("A")
+    talk.building(10.0)
+    talk.holds("A", 14.0)
+    for _ in range(6):
+        talk.after(5).draws("A", 14.0)
+        talk.meter(24.0, 24.0, 24.0)
+    assert not asked(talk)
+    talk.after(1).meter(8.0, 8.0, 8.0)
+    (order,) = asked(talk)
+    talk.confirms(talk.sends(order))
+    talk.after(1).draws("A", 14.0)
+    talk.meter(8.0, 8.0, 8.0)
+    assert building.lost(talk.site, talk.state, talk.now)
 
 
 def test_a_decrease_leaves_before_a_question():
