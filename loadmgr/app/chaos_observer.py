@@ -139,6 +139,8 @@ class Observer:
                 self._found["disobeyed"].append(now_s - self._disobeys.pop(evse).since_s)
 
     def _on_event(self, event: Event, state: State) -> None:
+        if self._limits:
+            self._check_limits(event.at.timestamp() - self._off_s)
         if isinstance(event, StationConnected) and self._called_s is None:
             self._called_s = self._now()
         if isinstance(event, SessionEnded):

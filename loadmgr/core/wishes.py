@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 
 from loadmgr.core.conduct import insisted
-from loadmgr.core.ledger import SILENT
+from loadmgr.core.ledger import SILENT, unproven
 from loadmgr.core.settle import INCREASES_APART
 from loadmgr.core.span import may_ramp
 from loadmgr.core.state import EvseState, Quarantine, State
@@ -75,7 +75,7 @@ def wishes(site: Site, state: State, plan: Plan, evse: Evse, now: datetime) -> I
     if belief.quarantine is not None:
         return  # it is corrected, step by step; told the same again it would never be stopped
     if allocation is not None and allocation.steered and belief.session is not None:
-        if _told_long_ago(belief, allocation.current_a, now) and _over(site, plan, evse):
+        if _to_be_told_again(site, plan, evse, belief, allocation.current_a, now):
             again = _set(site, evse, belief, allocation.current_a)
             yield Wish(urgency=Urgency.DECREASE, order=again)
         yield from _limit(site, evse, belief, allocation.current_a, now, patient)
@@ -169,22 +169,21 @@ def _limit(
             yield Wish(urgency=Urgency.RENEWAL, order=_set(site, evse, belief, renewed))
 
 
-def _told_long_ago(belief: EvseState, target_a: float, now: datetime) -> bool:
+def _to_be_told_again(
+    site: Site, plan: Plan, evse: Evse, belief: EvseState, target_a: float, now: datetime
+) -> bool:
     """It accepted its limit a while ago. Where a fuse is over all the same somebody does not keep
-    what it accepted, and its meter may be what hides it.
+    what it accepted, and its meter may be what hides it; and one that has not shown that it keeps
+    it may be what makes it so.
     """
     in_force = belief.in_force
-    if in_force is None or target_a > in_force.current_a:
+    if in_force is None or target_a > in_force.current_a or now - in_force.sent_at < TOLD_AGAIN:
         return False
-    return now - in_force.sent_at >= TOLD_AGAIN
-
-
-def _over(site: Site, plan: Plan, evse: Evse) -> bool:
-    """By what is measured and planned, a row above this charger carries more than it may."""
-    path = site.path[evse.circuit]
-    return any(
-        row.building + row.planned > row.usable + 1e-6 for row in plan.rows if row.circuit in path
-    )
+    rows = [row for row in plan.rows if row.circuit in site.path[evse.circuit]]
+    if any(row.building + row.planned > row.usable + 1e-6 for row in rows):
+        return True
+    unseen = any(current_a > target_a for current_a in unproven(belief, now))
+    return unseen and any(row.building + row.reserved > row.usable + 1e-6 for row in rows)
 
 
 def _decrease(site: Site, evse: Evse, belief: EvseState, target_a: float, now: datetime) -> Wish:

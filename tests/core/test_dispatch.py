@@ -616,9 +616,27 @@ def test_a_decrease_nobody_has_seen_is_told_again_while_a_fuse_is_over():
     assert limits(talk.due()) == {"A": 0.0}
     talk.confirms(talk.orders("A", 0.0))
     assert limits(talk.due()) == {}
+    talk.draws("A", 0.0)
     for _ in range(40):
         talk.after(1).meter(18.0, 18.0, 18.0)
     assert limits(talk.due()) == {}, "the fuse is relieved"
+
+
+def test_a_decrease_nobody_has_seen_is_told_again_where_what_it_was_may_be_too_much():
+    """Found by chaos, seed 100706: no meter told anything, and the limit had not been stored."""
+    talk = Talk(metered(bay("A"), fuse_a=30.0, worst_a=20.0))
+    talk.ready("A")
+    talk.building(2.0)
+    talk.holds("A", 20.0)
+    for _ in range(3):
+        talk.after(5).draws("A", 20.0)
+        talk.meter(22.0, 22.0, 22.0)
+    talk.holds("A", 10.0)
+    talk.after(40)
+    assert limits(talk.due()) == {"A": 10.0}, "20 A and 20 A are too much for 30 A"
+    talk.confirms(talk.orders("A", 10.0))
+    talk.after(15).draws("A", 10.0)
+    assert limits(talk.due()) == {}, "it has shown that it follows"
 
 
 def test_while_a_fuse_is_over_even_who_seems_to_follow_is_told_again():
