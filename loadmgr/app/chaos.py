@@ -405,9 +405,17 @@ class _Life:
         return np.array(found)
 
     def _misread(self) -> Vector:
-        """True currents of chargers that say something else of their cars, or nothing. [A]"""
+        """True currents of chargers that cannot contradict what a meter above says: they say
+        something else of their cars, or nothing, or it is not too little for them. [A]
+        """
         outlets = self.plant.outlets
-        found = (NOTHING if self._heard(e.id) else outlets[e.id].site_a for e in self.site.evses)
+        unseen = {m.meter.circuit for m in self.meters.values() if m.lies_unseen}
+        found = (
+            NOTHING
+            if self._heard(e.id) and not unseen.intersection(self.site.path[e.circuit])
+            else outlets[e.id].site_a
+            for e in self.site.evses
+        )
         return np.array([current_a for each in found for current_a in each])
 
 

@@ -179,7 +179,7 @@ def _contradicted(
         if told_since is None or belief.readings[-1].at > told_since:
             least = add(least, _least(evse, belief, now))
             total_a += _least_total(belief, now, site.voltage_v)
-    if sum(shown_a) < total_a * (1 - LESS) - len(PHASES) * LESS_A:
+    if sum(sample.current_a) < total_a * (1 - LESS) - len(PHASES) * LESS_A:
         return True  # wherever those draw of which nobody knows on which phase
     return any(shown_a[p] < least[p] * (1 - LESS) - LESS_A for p in PHASES)
 

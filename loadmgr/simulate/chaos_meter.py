@@ -8,15 +8,19 @@ from functools import partial
 from loadmgr.events import CircuitMeasured
 from loadmgr.model import Meter
 from loadmgr.ports import Clock, Emit
-from loadmgr.simulate.chaos_faults import Kind
+from loadmgr.simulate.chaos_faults import LYING, Kind
 from loadmgr.simulate.clock import every
 from loadmgr.simulate.plant import Plant
-from loadmgr.units import PerPhase
+from loadmgr.units import NOTHING, PHASES, PerPhase, add
 
 FROZEN_AFTER = 3
 """So many equal readings in a row are no news, as meters over Modbus and HTTP have it."""
 
 NOISE_A = 0.03
+
+PART, SLACK_A = 0.8, 3.0
+"""What a meter shows has to be less than this part of what its cars draw, by so much, to be a
+contradiction that nobody can miss."""
 
 
 class ChaosMeter:
@@ -33,6 +37,18 @@ class ChaosMeter:
         self._well: PerPhase = (0.0, 0.0, 0.0)
         self._last: PerPhase | None = None
         self._times = 0
+
+    @property
+    def lies_unseen(self) -> bool:
+        """It tells what is not, and so much that its cars can draw what they say they do: of a
+        part of what there is nobody can tell that it is a part, as long as it is enough for them.
+        """
+        if self.ill not in LYING or self._last is None:
+            return False
+        cars_a = NOTHING
+        for evse in self._plant.site.below[self.meter.circuit]:
+            cars_a = add(cars_a, self._plant.outlets[evse.id].site_a)
+        return all(self._last[p] >= PART * cars_a[p] - SLACK_A for p in PHASES)
 
     async def run(self, emit: Emit) -> None:
         await every(self._every_s, partial(self._read, emit))

@@ -11,7 +11,7 @@ reach      the building rose, and to relieve it takes chargers that nobody can t
            the step explains it; while others could shrink instead, for 55 s. Or such a charger
            forgot what it was told
 meter      a meter above tells what is not: 30 s to see it, 15 s to relieve it; counted from when
-           the chargers below tell the truth, for it is their readings that contradict it. Where
+           the chargers below tell the truth and draw more than it shows: that contradicts it. Where
            those that it let in cannot be told, as much longer as with `reach`
 
 A thermal breaker per circuit and phase says whether copper was in danger.

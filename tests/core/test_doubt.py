@@ -196,3 +196,15 @@ def test_a_contradiction_does_not_hide_that_the_factor_came_back() -> None:
                 talk.draws("A", 16.0)
             talk.after(1).meter(36.0 * scale, 36.0 * scale, 36.0 * scale)
         assert lost(talk) == (scale < 1.0)
+
+
+def test_an_exchange_of_phases_does_not_hide_that_the_sum_is_too_small() -> None:
+    """Found by chaos, seed 101015: 0.4 of what flowed, and the highest of it on all phases."""
+    talk = charging()
+    talk.after(1).meter(30.0, 17.0, 50.0)
+    talk.after(1).meter(17.1, 30.2, 50.1)
+    for second in range(15):
+        if second % 5 == 0:
+            talk.draws("A", 16.0)
+        talk.after(1).meter(12.0, 11.0, 13.0)
+    assert lost(talk)
