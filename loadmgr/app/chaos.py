@@ -19,11 +19,11 @@ from loadmgr.app.chaos_disk import Disk, DiskLoop
 from loadmgr.app.chaos_observer import Observed, Observer
 from loadmgr.app.chaos_shifted import Shifted
 from loadmgr.app.chaos_solver import Solver, Trouble
+from loadmgr.app.chaos_utility import Utility
 from loadmgr.engine.clock import SteadyClock
 from loadmgr.engine.decide import Inline
 from loadmgr.engine.engine import Engine
-from loadmgr.events import Heartbeat, LimitReleased, LimitSet
-from loadmgr.model import UNLIMITED, EvseId, Limit, MeterId, StationId
+from loadmgr.model import EvseId, MeterId, StationId
 from loadmgr.simulate.chaos_faults import (
     CHARGER_METERS,
     DISOBEDIENCE,
@@ -46,7 +46,6 @@ from loadmgr.units import NOTHING
 
 START_S = EPOCH.timestamp() + 6 * 3600.0
 ANSWER_WITHIN_S = 10.0
-BEATS_S = 40.0  # of the utility, a third of what it is allowed
 FOLLOWS_S = 15.0  # who can be told again has to be told, and charger and car take their time
 
 
@@ -91,7 +90,6 @@ class _Life:
         self.wall_off_s = 0.0
         self.down = False
         self._tampered: dict[StationId, int] = {}  # by which fault a station disobeys
-        self._silent_until_s = float("-inf")
         self._away_s: dict[StationId, float] = {}  # when it was last out of reach
 
     async def live(self) -> Lived:
@@ -126,7 +124,8 @@ class _Life:
         self.solver = Solver()
         self.observer = Observer(self.site, self.plant, self._reachable, self._heard)
         self._broken: asyncio.Future[None] = loop.create_future()
-        world = [self._begin(self.gateway.live()), self._begin(self._utility())]
+        self.utility = Utility(self.site, loop, self.clock, self.observer)
+        world = [self._begin(self.gateway.live()), self._begin(self.utility.live())]
         await asyncio.sleep(0)
         self._start()
         people = play(
@@ -183,6 +182,7 @@ class _Life:
             decide=Inline(self.solver),
         )
         self.observer.attend(self.engine, self.loop.time, self.wall_off_s)
+        self.utility.engine = self.engine
         self.running = self._begin(self.engine.run())
         self.down = False
 
@@ -191,6 +191,7 @@ class _Life:
         if self.down:
             return
         self.down = True
+        self.utility.engine = None
         rng = random.Random(f"kill:{fault.number}:{fault.chance}")
         if fault.chance > 0.3:
             await self._something(rng)
@@ -216,43 +217,6 @@ class _Life:
             pass
         for _ in range(rng.randrange(4)):
             await asyncio.sleep(0)
-
-    # ── The utility ──
-
-    async def _utility(self) -> None:
-        """Lets every engine hear of it and of its limits, unless something keeps it from that."""
-        told: Any = None
-        while self.site.failsafes:
-            await asyncio.sleep(BEATS_S)
-            silent = self.loop.time() < self._silent_until_s
-            if self.down or silent:
-                told = None if silent else told
-                continue
-            for failsafe in self.site.failsafes:
-                at = self.engine.clock.now()
-                if told is not self.engine:
-                    self.engine.emit(LimitReleased(at=at, name=failsafe.name, source="utility"))
-                self.engine.emit(Heartbeat(at=at, name=failsafe.name))
-            told = self.engine
-
-    async def _silence(self, fault: Fault) -> None:
-        """Nothing is heard of the utility: from its heartbeat's end its fail-safe limit holds."""
-        self._silent_until_s = max(self._silent_until_s, self.loop.time() + fault.lasts_s)
-        for failsafe in self.site.failsafes:
-            if fault.lasts_s <= failsafe.heartbeat_s + FOLLOWS_S:
-                continue
-            await asyncio.sleep(failsafe.heartbeat_s)
-            until = self.clock.now() + timedelta(seconds=fault.lasts_s - failsafe.heartbeat_s)
-            limit = Limit(
-                name=failsafe.name,
-                circuit=failsafe.circuit,
-                current_a=failsafe.current_a,
-                power_w=failsafe.power_w,
-                source="utility",
-                valid_from=self.clock.now(),
-                valid_until=until,
-            )
-            self.observer.limited(limit, self.clock.now().timestamp())
 
     # ── Faults ──
 
@@ -307,9 +271,9 @@ class _Life:
                     next(v for v in self.world.visits if v.evse == fault.evse)
                 ) if any(v.evse == fault.evse for v in self.world.visits) else None
             case Kind.LIMIT:
-                self._limit(fault)
+                self.utility.limit(fault)
             case Kind.UTILITY_SILENT:
-                await self._silence(fault)
+                await self.utility.fall_silent(fault)
             case Kind.KILL:
                 await self._kill(fault)
             case Kind.OUR_CLOCK:
@@ -363,25 +327,6 @@ class _Life:
         outlet.advance(now_s)
         outlet.car.spec = replace(outlet.car.spec, phases=phases)
         outlet.disturb(now_s)
-
-    def _limit(self, fault: Fault) -> None:
-        rng = random.Random(f"limit:{fault.number}")
-        circuit = rng.choice(self.site.circuits)
-        share = fault.chance
-        now = self.engine.clock.now()
-        watts = rng.random() < 0.5
-        limit = Limit(
-            name=f"chaos-{rng.randrange(3)}",
-            circuit=circuit.id,
-            current_a=UNLIMITED if watts else (share * circuit.rating_a[0],) * 3,
-            power_w=share * sum(circuit.rating_a) * self.site.voltage_v if watts else None,
-            source="utility",
-            valid_from=now,
-            valid_until=now + timedelta(seconds=2 * fault.lasts_s),
-        )
-        self.observer.limited(limit, self.clock.now().timestamp())
-        if not self.down:
-            self.engine.emit(LimitSet(at=now, limit=limit))
 
     def _reachable(self, station: StationId) -> bool:
         """It hears us, and does what it says."""
