@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 
 import pytest
 
@@ -13,11 +14,13 @@ from loadmgr.core.ledger import (
     per_circuit,
     promised_current,
     tolerated,
+    unproven,
     worst_case,
 )
+from loadmgr.core.state import EvseState, Fading
 from loadmgr.events import ReadFallback, SetFallback
 from loadmgr.model import CircuitId, EvseId, Policy, Wiring
-from tests.core.talk import L1, L2, L3, Talk, bay, fuse, site_of
+from tests.core.talk import L1, L2, L3, NOON, Talk, bay, fuse, site_of
 
 FOLLOWED = FOLLOW.total_seconds()
 
@@ -122,6 +125,26 @@ def test_a_reading_from_before_the_time_is_over_proves_nothing():
     assert talk.after(2).ledger("A") == 20.0
     talk.draws("A", 7.9)
     assert talk.ledger("A") == 8.0
+
+
+@pytest.mark.parametrize(
+    ("after_s", "held_a"),
+    [(0.0, [20.0, 16.0]), (112.9, [20.0, 16.0]), (113.1, [16.0]), (212.9, [16.0]), (213.1, [])],
+)
+def test_a_silent_charger_may_hold_what_it_was_told_until_that_had_ended_and_been_followed(
+    after_s: float, held_a: list[float]
+):
+    faded = [
+        Fading(
+            current_a=current_a,
+            until=NOON,
+            replaced_by_a=8.0,
+            outlasts=NOON + timedelta(seconds=seconds),
+        )
+        for current_a, seconds in ((20.0, 100.0), (16.0, 200.0))
+    ]
+    belief = EvseState(metered=True, fading=tuple(faded))
+    assert list(unproven(belief, NOON + timedelta(seconds=after_s))) == held_a
 
 
 def test_a_charger_whose_meter_has_fallen_silent_is_released_when_its_old_limit_has_ended():

@@ -281,7 +281,47 @@ def test_the_pause_after_failures_doubles_up_to_five_minutes_and_a_success_ends_
     assert pauses == [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0, 300.0]
     assert timedelta(seconds=pauses[0]) == RETRY_FIRST
     talk.holds("A", 8.0)
-    assert (talk.of("A").failures, talk.of("A").retry_at) == (0, None)
+    belief = talk.of("A")
+    assert (belief.failures, belief.retry_at) == (0, None)
+    assert (belief.failed_at, belief.failed_a) == (None, None)
+
+
+def test_the_lowest_limit_that_failed_is_remembered_until_one_succeeds():
+    talk = proved()
+    for asked_a, lowest_a in ((8.0, 8.0), (6.0, 6.0), (10.0, 6.0)):
+        talk.loses(talk.orders("A", asked_a))
+        assert talk.of("A").failed_a == lowest_a
+    ask = ReadFallback(serial=next_serial(talk), evse=A, connection=1, after_s=360.0)
+    talk.loses(talk.sends(ask))
+    assert talk.of("A").failed_a == 6.0, "that was no limit"
+
+
+def test_what_a_raise_started_from_is_kept_until_the_next():
+    talk = proved()
+    for told_a, from_a in ((6.0, 0.0), (16.0, 6.0), (16.0, 6.0), (8.0, 6.0), (10.0, 8.0)):
+        talk.holds("A", told_a)
+        assert talk.of("A").raised_from_a == from_a
+
+
+def test_the_last_two_stops_are_remembered():
+    talk = proved()
+    stops = []
+    for _ in range(4):
+        talk.after(60).holds("A", 8.0)
+        talk.after(60).holds("A", 0.0)
+        stops.append(talk.now)
+        assert talk.of("A").stops == tuple(stops[-2:])
+
+
+def test_a_fallback_that_is_not_there_is_counted_until_it_is():
+    talk = proved()
+    for said_a, unproved in ((9.0, 1), (None, 2), (0.0, 0), (9.0, 1)):
+        assert read(talk, said_a).unproved == unproved
+
+
+@pytest.mark.parametrize(("said_a", "there"), [(0.05, True), (0.06, False)])
+def test_a_fallback_is_there_where_what_is_read_is_what_was_written(said_a, there):
+    assert (read(proved(), said_a).unproved == 0) is there
 
 
 def test_a_strangers_answer_is_a_failure_whatever_it_says():
@@ -406,6 +446,32 @@ def test_after_a_restart_every_limit_has_its_whole_life_again_on_no_connection()
     )
 
 
+def test_what_outlasts_a_restart_does_so_as_long_as_before():
+    held = Fading(
+        current_a=20.0,
+        until=NOON + timedelta(seconds=5),
+        replaced_by_a=10.0,
+        outlasts=NOON + timedelta(seconds=95),
+    )
+    at = NOON + timedelta(hours=5)
+    (again,) = orders.restarted(EvseState(fading=(held,)), at).fading
+    assert again == replace(held, until=at + FOLLOW, outlasts=at + FOLLOW + timedelta(seconds=90))
+
+
+def test_after_a_boot_no_connection_vouches_for_a_limit():
+    talk = proved()
+    talk.holds("A", 10.0)
+    talk.boots("A")
+    in_force = talk.of("A").in_force
+    assert in_force is not None and in_force.connection == GONE
+
+
+def test_a_restart_forgets_what_failed():
+    before = EvseState(failures=3, failed_at=NOON, failed_a=0.0, retry_at=NOON)
+    back = orders.restarted(before, NOON)
+    assert (back.failed_at, back.failed_a, back.retry_at) == (None, None, None)
+
+
 def test_no_station_ever_has_the_connection_of_a_limit_from_before_a_restart():
     talk = proved()
     talk.holds("A", 10.0)
@@ -470,3 +536,6 @@ def test_an_order_that_never_left_says_nothing_about_the_station():
     belief = talk.of("A")
     assert belief.failures == 0 and belief.unknown == () and belief.in_flight is None
     assert belief.retry_at is not None and belief.retry_at <= talk.now, "again soon"
+    order = talk.orders("A", 10.0)
+    talk.hears(Refused(at=talk.now, serial=order.serial, evse=A, connection=1, asked=False))
+    assert talk.of("A").retry_at == talk.now + RETRY_FIRST, "but not at once"
