@@ -28,7 +28,9 @@ class Observed:
     limited_s: tuple[float, ...]  # from a limit in force to no more than it, or no car left
     disobeyed_s: tuple[float, ...]  # how long a charger drew more than it was told
     capped_s: tuple[float, ...]  # from a meter's last true word to its declared worst case
-    in_control_s: tuple[float, ...]  # from the first charger that calls to control of all who did
+    in_control_s: tuple[
+        float, ...
+    ]  # from the first charger that calls to control of all who can be told
     apart_s: tuple[float, ...]  # between two raises of one charger; the lowest hundred
     stops: int  # a charging car was told 0 A
     car_hours: float
@@ -72,6 +74,7 @@ class Observer:
         self._raised_s.clear()
         self._before.clear()
         self._ill.clear()  # a new engine believes no meter before three good samples
+        self._disobeys.clear()  # and has seen nobody disobey
         engine.on_tick.append(self._on_tick)
         engine.on_event.append(self._on_event)
 
@@ -89,7 +92,7 @@ class Observer:
 
     def _on_tick(self, state: State, plan: Plan) -> None:
         self.ticks += 1
-        if self._called_s is not None and not self._in_control and _controlled(state):
+        if self._called_s is not None and not self._in_control and self._controls(state):
             self._found["in_control"].append(self._now() - self._called_s)
             self._in_control = True
         now_s = plan.at.timestamp() - self._off_s
@@ -99,6 +102,14 @@ class Observer:
                 self._found["capped"].append(now_s - self._ill.pop(meter))
         self._check_limits(now_s)
         self._check_obedience(state, now_s)
+
+    def _controls(self, state: State) -> bool:
+        """Of every charger that is connected and can be told, it is known what it does alone."""
+        return all(
+            belief.fallback_checked == belief.connection
+            for evse, belief in state.evses.items()
+            if belief.connection is not None and self.reachable(self.site.evse[evse].station)
+        )
 
     def _check_limits(self, now_s: float) -> None:
         """Limits that are kept by now; those that cannot be, for want of a link, do not count."""
@@ -189,12 +200,3 @@ class Observer:
             stops=self._stops,
             car_hours=self._car_s / 3600.0,
         )
-
-
-def _controlled(state: State) -> bool:
-    """Of every charger that is connected it is known what it does alone."""
-    return all(
-        belief.fallback_checked == belief.connection
-        for belief in state.evses.values()
-        if belief.connection is not None
-    )
