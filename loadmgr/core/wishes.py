@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 
+from loadmgr.core import questions
 from loadmgr.core.conduct import insisted
 from loadmgr.core.ledger import SILENT, unproven
 from loadmgr.core.settle import INCREASES_APART
-from loadmgr.core.span import may_ramp
 from loadmgr.core.state import EvseState, Quarantine, State
 from loadmgr.events import (
     Order,
@@ -22,15 +22,12 @@ from loadmgr.events import (
     StopTransaction,
 )
 from loadmgr.model import Evse, Plan, Site
-from loadmgr.units import PHASES, subtract
 
 RENEW_AT = 0.5  # of a limit's life
 LOWER_AGAIN = timedelta(seconds=10)  # between decreases that are refused
 TOLD_AGAIN = timedelta(seconds=15)  # charger and car have had their time to follow
 STOPPED_AFTER = 3  # refusals, where nobody else can make the room
 RESTS_FOR = timedelta(seconds=20)  # in quarantine, before one without a car has another chance
-ASK_APART = timedelta(seconds=3)  # readings on demand
-WORTH_ASKING_A = 1.0
 PROOF_BEYOND_S = 60.0  # look for the fallback so long after every limit has ended
 
 
@@ -65,10 +62,7 @@ def wishes(site: Site, state: State, plan: Plan, evse: Evse, now: datetime) -> I
         yield Wish(urgency=Urgency.PROOF, order=back)
     if not patient:
         yield from _proof(site, evse, belief, belief.connection, now)
-    if _may_be_asked(belief, now) and (
-        _hides_the_building(site, state, evse, belief, now)
-        or _may_convict_a_meter(site, state, evse, belief)
-    ):
+    if questions.worth_asking(site, state, evse, belief, now):
         read = ReadMeter(serial=0, evse=evse.id, connection=belief.connection)
         yield Wish(urgency=Urgency.READING, order=read)
     allocation = plan.allocations.get(evse.id)
@@ -96,48 +90,6 @@ def _proof(
         after_s = site.offline.limit_lasts_s + PROOF_BEYOND_S
         read = ReadFallback(serial=0, evse=evse.id, connection=connection, after_s=after_s)
         yield Wish(urgency=Urgency.PROOF, order=read)
-
-
-def _may_be_asked(belief: EvseState, now: datetime) -> bool:
-    """It has a meter, and tells on demand as far as anybody knows."""
-    asked = belief.asked_at
-    return belief.metered and not belief.mute and (asked is None or now - asked >= ASK_APART)
-
-
-def _may_convict_a_meter(site: Site, state: State, evse: Evse, belief: EvseState) -> bool:
-    """A meter above has shown less than its cars draw, and this car has not told since: one newer
-    reading shows whether that was the time between them, or a lie.
-    """
-    if belief.session is None:
-        return False
-    told = belief.readings[-1].at if belief.readings else None
-    for circuit in site.path[evse.circuit]:
-        name = site.circuit[circuit].meter
-        noted = None if name is None else state.meters[name].contradicted
-        if noted is not None and told is not None and told <= noted.at:
-            return True
-    return False
-
-
-def _hides_the_building(
-    site: Site, state: State, evse: Evse, belief: EvseState, now: datetime
-) -> bool:
-    """A meter above shows more than before, this car may be ramping, and it has not told since:
-    whose current that is, only its reading can tell.
-    """
-    if not may_ramp(belief, now):
-        return False
-    told = belief.readings[-1].at if belief.readings else None
-    loads = evse.worst_a(1.0)
-    for circuit in site.path[evse.circuit]:
-        name = site.circuit[circuit].meter
-        known = None if name is None else state.meters[name]
-        if known is None or known.at is None or (told is not None and told >= known.at):
-            continue
-        open_a = subtract(known.at_most_a, known.building_a)
-        if any(open_a[p] >= WORTH_ASKING_A for p in PHASES if loads[p] > 0):
-            return True
-    return False
 
 
 def _limit(
