@@ -24,7 +24,7 @@ from loadmgr.core.ledger import (
     worst_current,
 )
 from loadmgr.core.state import State
-from loadmgr.core.wishes import Wish, wishes
+from loadmgr.core.wishes import Urgency, Wish, proved, wishes
 from loadmgr.events import Order, SetFallback, SetLimit
 from loadmgr.model import CircuitId, Evse, Plan, Site, StationId
 from loadmgr.units import PerPhase, add, higher, subtract
@@ -91,10 +91,13 @@ def _step(site: Site, state: State, wish: Wish, now: datetime) -> _Step:
         before = per_phase(site, evse, belief, before_a)
         return subtract(per_phase(site, evse, belief, max(before_a, asked)), before)
 
+    # A limit that no present connection vouches for may be gone: told again it may be a raise.
+    anew = wish.urgency >= Urgency.RENEWAL and not proved(belief)
+    promised_a = (belief.fallback_a or 0.0) if anew else promised_current(evse, belief, now)
     return _Step(
         evse=evse,
         growth=growth(worst_current(evse, belief, now)),
-        promise=growth(promised_current(evse, belief, now)),
+        promise=growth(promised_a),
     )
 
 

@@ -97,7 +97,7 @@ def _limit(
 ) -> Iterator[Wish]:
     """Bring the limit of the running session to its target, or renew it before it ends."""
     # Without any limit, and without a fallback that was read back, it may take what it can.
-    at_large = belief.fallback_a is None and not _proved(belief)
+    at_large = belief.fallback_a is None and not proved(belief)
     free_a = evse.max_a if at_large else 0.0
     highest = max((free_a, *(grant.current_a for grant in belief.standing)))
     if target_a < highest:
@@ -110,7 +110,7 @@ def _limit(
     too_soon = raised_for is not None and raised_for < INCREASES_APART
     if target_a > belief.commanded_a > 0 and too_soon:
         return  # the plan is older than the last raise
-    if target_a > belief.proved_a or not _proved(belief):
+    if target_a > belief.proved_a or not proved(belief):
         yield Wish(urgency=Urgency.INCREASE, order=_set(site, evse, belief, target_a))
         if target_a > evse.min_a > belief.proved_a:
             yield Wish(urgency=Urgency.INCREASE, order=_set(site, evse, belief, evse.min_a))
@@ -184,7 +184,7 @@ def _to_be_asked_first(belief: EvseState) -> bool:
     return unasked and belief.failures > 1 and belief.failed_a is not None
 
 
-def _proved(belief: EvseState) -> bool:
+def proved(belief: EvseState) -> bool:
     """The limit in force was confirmed on this very connection, for this very transaction."""
     in_force, session = belief.in_force, belief.session
     return (

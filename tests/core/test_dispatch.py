@@ -563,6 +563,19 @@ def test_a_car_is_not_asked_while_the_meter_shows_nothing_new():
     assert not asked(talk)
 
 
+def test_a_limit_that_may_be_gone_is_not_told_again_on_an_overfull_row():
+    """Found by chaos, seed 102707: it was gone, and the car that was to make room did not."""
+    talk = two(fuse_a=32.0)
+    talk.holds("A", 16.0)
+    talk.holds("B", 16.0)
+    talk.drops("A")
+    talk.connects("A", 2)
+    talk.proves("A")
+    assert limits(wanting(talk, A=16.0, B=16.0)) == {"A": 16.0}
+    talk.site = replace(talk.site, circuits=(fuse("main", 20.0),))
+    assert limits(wanting(talk, A=16.0, B=0.0)) == {"B": 0.0}
+
+
 def test_who_does_not_tell_on_demand_is_asked_once_and_is_no_worse_for_it():
     talk = ramping()
     (order,) = asked(talk)
