@@ -8,7 +8,8 @@ from loadmgr.core.assemble import Question
 from loadmgr.core.conduct import STUBBORN
 from loadmgr.core.doubt import doubts_amount, is_mixed_up
 from loadmgr.core.envelope import POWER
-from loadmgr.core.proof import CLEAR_A, ENOUGH
+from loadmgr.core.marks import CLEAR_A
+from loadmgr.core.proof import ENOUGH
 from loadmgr.core.state import EvseState, MeterState, State
 from loadmgr.model import CircuitId, Evse, Meter, Site
 
@@ -43,7 +44,8 @@ def _meter(site: Site, meter: Meter, known: MeterState, lost: bool) -> Iterator[
     if is_mixed_up(known):
         yield (
             f"The meter of {label} may have exchanged its phases: the highest counts on all of "
-            "them until it has shown changes of its cars on the phases they were on."
+            "them until it has shown changes of its cars on the phases they were on. If this "
+            "comes again, it or a charger is connected to other phases than site.yaml says."
         )
 
 

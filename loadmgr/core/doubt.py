@@ -2,25 +2,28 @@
 
 A meter with reversed clamps, a wrong ratio or exchanged conductors tells numbers that could be
 true. Where nothing generates it gives itself away by showing less than the cars below it draw, by
-readings taken before and after: from then on it is not believed, and its circuit counts at
-the declared worst case. Phases that change places show it in that moment: its numbers
-are true, but nobody knows where, and on each the highest of all counts. How it comes
-to be believed again stands in `proof`.
+readings taken before and after, or by showing twice in a row the same part of what they changed:
+from then on it is not believed, and its circuit counts at the declared worst case. Phases
+that change places show it in that moment, or when a car's change shows on another phase: its
+numbers are true, but nobody knows where, and on each the highest of all counts. How it comes to
+be believed again stands in `proof`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import permutations
 
-from loadmgr.core import proof
+from loadmgr.core import marks, proof
 from loadmgr.core.conduct import site_current
-from loadmgr.core.state import Doubt, EvseState, MeterState, State
+from loadmgr.core.marks import CLEAR_A, DRIFT_A, Change
+from loadmgr.core.state import ORDERS, Doubt, EvseState, Marks, MeterState, State
 from loadmgr.events import CircuitMeasured, MeterDoubted
 from loadmgr.model import Evse, Meter, MeterId, Site
-from loadmgr.units import NOTHING, PHASES, PerPhase, add, lower, on_each
+from loadmgr.units import NOTHING, PHASES, PerPhase, Phase, add, lower, on_each
 
 FRESH = timedelta(seconds=15)
 BRACKET = 2  # readings: one before a sample and one after it
@@ -28,8 +31,12 @@ BRACKET = 2  # readings: one before a sample and one after it
 LESS_A, LESS = 2.0, 0.1  # two honest meters differ by no more: amperes, and a share of the current
 SAME_A = 0.5  # a conductor that kept its current
 ALIKE = 0.02  # factors of three phases that are the same power of ten
-CLEAR_A = 1.0  # the fullest phase before and after; less shows no factor
+FULLEST_A = 1.0  # the fullest phase before and after; less shows no factor
+LEAST_A = 0.001  # and every phase: less is no current
 MOVED_A = 3.0  # and one that did not
+ELSEWHERE = 0.7  # of a change is not where it should be
+THERE = 0.2  # of it is not where it should not be: the building moves too
+PART, PART_ALIKE = 0.75, 0.1  # of a change is shown, and again: not the building's doing
 
 
 def judged(site: Site, state: State, event: CircuitMeasured) -> MeterState:
@@ -39,29 +46,34 @@ def judged(site: Site, state: State, event: CircuitMeasured) -> MeterState:
     if known.at is not None:
         known = _against_the_last(known, event)
     if not _contradicted(site, state, known, event, event.at):
-        known = known if known.contradicted is None else replace(known, contradicted=None)
-        if known.doubt is None:
-            return known
-        return replace(known, doubt=proof.weighed(site, state, meter, known.doubt, event))
+        seen, change = marks.followed(site, state, meter, known.marks, event)
+        known = replace(known, contradicted=None, marks=seen)
+        if known.doubt is not None:
+            known = replace(known, doubt=proof.weighed(site, meter, known.doubt, change, event.at))
+        elif change is not None:
+            known = _against_its_cars(known, change, event.at)
+        return known
     noted = known.contradicted
     if noted is None:
         return replace(known, contradicted=event)
     if not _contradicted(site, state, known, noted, event.at, told_since=noted.at):
         return known
-    return replace(known, contradicted=event, doubt=_anew(known, event.at, amount=True))
+    return replace(_anew(known, event.at, amount=True), contradicted=event)
 
 
-def _anew(known: MeterState, at: datetime, *, amount: bool) -> Doubt:
+def _anew(known: MeterState, at: datetime, *, amount: bool, power: int | None = None) -> MeterState:
     """Whatever was proved before no longer counts."""
-    power = 0 if known.doubt is None else known.doubt.power
-    return Doubt(since=at, amount=amount, power=power)
+    if power is None:
+        power = 0 if known.doubt is None else known.doubt.power
+    doubt = Doubt(since=at, amount=amount, power=power)
+    return replace(known, doubt=doubt, marks=Marks(), part=None)
 
 
 def refuted(known: MeterState, at: datetime) -> MeterState:
     """A doubted meter that says what cannot be true, or nothing, starts its proof anew."""
     if known.doubt is None:
         return known
-    return replace(known, doubt=_anew(known, at, amount=known.doubt.amount))
+    return _anew(known, at, amount=known.doubt.amount)
 
 
 def verdict(before: State, after: State, meter: MeterId, at: datetime) -> MeterDoubted | None:
@@ -134,8 +146,8 @@ def rescaled(before_a: PerPhase, now_a: PerPhase) -> int:
     """The power of ten by which all phases changed between two samples; 0 if they did not: a
     scale factor that changed (SunSpec meters may move theirs at any time), kilowatts for watts.
     """
-    unclear = max(before_a) < CLEAR_A and max(now_a) < CLEAR_A
-    if unclear or min(*before_a, *now_a) <= 0.0:
+    unclear = max(before_a) < FULLEST_A and max(now_a) < FULLEST_A
+    if unclear or min(*before_a, *now_a) < LEAST_A:
         return 0
     powers = [math.log10(now_a[p] / before_a[p]) for p in PHASES]
     power = round(powers[0])
@@ -145,14 +157,54 @@ def rescaled(before_a: PerPhase, now_a: PerPhase) -> int:
 def _against_the_last(known: MeterState, event: CircuitMeasured) -> MeterState:
     """What the step from the last sample to this one says of the meter."""
     if exchanged(known.current_a, event.current_a):
-        return replace(known, doubt=_anew(known, event.at, amount=doubts_amount(known)))
+        return _anew(known, event.at, amount=doubts_amount(known), power=0)
     power = rescaled(known.current_a, event.current_a)
     if power == 0:
         return known
-    off = 0 if known.doubt is None else known.doubt.power
-    if off + power == 0:
+    if known.doubt is None:
+        return _anew(known, event.at, amount=True, power=power)
+    if known.doubt.power == 0:
+        return _anew(known, event.at, amount=True)  # what else was wrong with it still is
+    if known.doubt.power + power == 0:
         return replace(known, contradicted=None, doubt=None)  # it says what it said before
-    return replace(known, doubt=Doubt(since=event.at, amount=True, power=off + power))
+    return _anew(known, event.at, amount=True, power=known.doubt.power + power)
+
+
+def _against_its_cars(known: MeterState, change: Change, at: datetime) -> MeterState:
+    """What a change of its cars says of a meter that is believed."""
+    if misplaced(change):
+        return _anew(known, at, amount=False)
+    part = shown_part(change)
+    if part is None or known.part is None or abs(part - known.part) > PART_ALIKE:
+        return replace(known, part=part)
+    return _anew(known, at, amount=True)
+
+
+def misplaced(change: Change) -> bool:
+    """It shows on other phases: for it to be true, the building would have had to undo it on its
+    own phase and to do the same on another one.
+    """
+    moved_a = marks.most(change.cars_a)
+    off = [_off_a(change, order) for order in ORDERS]
+    return off[0] >= ELSEWHERE * moved_a and min(off[1:]) <= THERE * moved_a + DRIFT_A
+
+
+def _off_a(change: Change, order: Iterable[Phase]) -> float:
+    """What the building would have done if the meter's phases stood in this order. [A]"""
+    places = zip(PHASES, order, strict=True)
+    return max(abs(change.shown_a[p] - change.cars_a[q]) for p, q in places)
+
+
+def shown_part(change: Change) -> float | None:
+    """Of a change the part that is shown, the same on all phases; None where it is (nearly) all,
+    or more: that makes the building no smaller.
+    """
+    pairs = list(zip(change.cars_a, change.shown_a, strict=True))
+    if any(abs(cars) < DRIFT_A < abs(shown) for cars, shown in pairs):
+        return None
+    parts = [shown / cars for cars, shown in pairs if abs(cars) >= CLEAR_A]
+    alike = max(parts) - min(parts) <= PART_ALIKE
+    return min(parts) if alike and max(parts) <= PART else None
 
 
 def _contradicted(

@@ -37,7 +37,7 @@ from loadmgr.events import (
     StationDisconnected,
     StatusChanged,
 )
-from loadmgr.model import Evse, EvseId, Site, StationId
+from loadmgr.model import ConnectorStatus, Evse, EvseId, Site, StationId
 
 READINGS_KEPT = timedelta(seconds=15)
 ABSURD = 2.5  # times the hardware maximum; more than a maximum mistyped by one size
@@ -106,7 +106,9 @@ def _status(site: Site, state: State, event: StatusChanged) -> State:
     belief = state.evses.get(event.evse)
     if belief is None or belief.connection != event.connection:
         return state
-    return _with(state, event.evse, replace(belief, status=event.status))
+    rests = event.status in {ConnectorStatus.SUSPENDED_EV, ConnectorStatus.SUSPENDED_EVSE}
+    since = (belief.rests_since or event.at) if rests else None
+    return _with(state, event.evse, replace(belief, status=event.status, rests_since=since))
 
 
 # ── Sessions ──────────────────────────────────────────────────────────────────────────────
@@ -159,6 +161,7 @@ def _forget_car(belief: EvseState) -> EvseState:
         belief,
         session=None,
         session_start_wh=None,
+        rests_since=None,
         phases=None,
         draws_less_since=None,
         on_since=None,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from loadmgr.core.ledger import tolerated
 from loadmgr.core.span import may_ramp
 from loadmgr.core.state import EvseState, MeterState, State
-from loadmgr.model import Evse, Site
+from loadmgr.model import Circuit, Evse, Site
 from loadmgr.units import PHASES, subtract
 
 ASK_APART = timedelta(seconds=3)
@@ -20,14 +21,16 @@ def worth_asking(site: Site, state: State, evse: Evse, belief: EvseState, now: d
     asked = belief.asked_at
     if not belief.metered or belief.mute or (asked is not None and now - asked < ASK_APART):
         return False
-    ramps = may_ramp(belief, now)
-    meters = (site.circuit[circuit].meter for circuit in site.path[evse.circuit])
-    return any(
-        _may_convict(state.meters[meter], belief)
-        or (ramps and _is_hidden(state.meters[meter], evse, belief))
-        for meter in meters
-        if meter is not None
-    )
+    ramps, descends = may_ramp(belief, now), _descends(belief, now)
+    for circuit in map(site.circuit.__getitem__, site.path[evse.circuit]):
+        if circuit.meter is None:
+            continue
+        known = state.meters[circuit.meter]
+        if _may_convict(known, belief):
+            return True
+        if (ramps or (descends and _is_over(circuit, known))) and _is_hidden(known, evse, belief):
+            return True
+    return False
 
 
 def _may_convict(known: MeterState, belief: EvseState) -> bool:
@@ -40,9 +43,21 @@ def _may_convict(known: MeterState, belief: EvseState) -> bool:
     return belief.readings[-1].at <= noted.at
 
 
+def _descends(belief: EvseState, now: datetime) -> bool:
+    """It has been told to take less, and has not told since that its car does."""
+    if not belief.readings or not any(now < fading.until for fading in belief.fading):
+        return False
+    told_a = belief.readings[-1].terminal_a
+    return told_a is not None and max(told_a) > tolerated(belief.commanded_a)
+
+
+def _is_over(circuit: Circuit, known: MeterState) -> bool:
+    return any(known.current_a[p] > circuit.usable_a[p] for p in PHASES)
+
+
 def _is_hidden(known: MeterState, evse: Evse, belief: EvseState) -> bool:
-    """The meter shows more than before, and this car may be ramping: whose current that is, only
-    its reading can tell.
+    """The meter shows more than before, or no less, and this car may be on its way up, or down:
+    whose current that is, only its reading can tell.
     """
     if known.at is None or (belief.readings and belief.readings[-1].at >= known.at):
         return False

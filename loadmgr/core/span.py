@@ -6,8 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from loadmgr.core.conduct import highest, site_current
-from loadmgr.core.ledger import SILENT, allowed_current, lawful, promised_current, worst_current
+from loadmgr.core.conduct import IDLE_A, highest, site_current
+from loadmgr.core.ledger import (
+    FOLLOW,
+    SILENT,
+    allowed_current,
+    lawful,
+    promised_current,
+    worst_current,
+)
 from loadmgr.core.state import EvseState
 from loadmgr.events import EvseMeasured
 from loadmgr.model import Evse, EvseId
@@ -57,6 +64,8 @@ def span(evse: Evse, belief: EvseState, now: datetime, voltage_v: float) -> Span
         certain = there if place == 0 else lower(certain, there)
     # A charger that tells more than it may draw must not make the building smaller.
     low = lower(low, evse.worst_a(allowed_current(evse, belief, now)))
+    if has_frozen(belief):
+        low = NOTHING
     if may_ramp(belief, now):
         allowed = max((*lawful(belief, now), belief.fallback_a or 0.0))
         high = higher(high, evse.worst_a(min(evse.max_a, allowed)))
@@ -88,6 +97,16 @@ def _heard_lately(belief: EvseState, now: datetime) -> bool:
     last = belief.readings[-1].at if belief.readings else None
     told = belief.in_force.sent_at if belief.in_force is not None else None
     return any(at is not None and now - at <= SILENT for at in (last, told))
+
+
+def has_frozen(belief: EvseState) -> bool:
+    """It says that nothing flows, and long after that tells a current."""
+    since = belief.rests_since
+    if since is None or not belief.readings:
+        return False
+    last = belief.readings[-1]
+    told = last.terminal_a is not None and max(last.terminal_a) > IDLE_A
+    return told and last.at - since > FOLLOW
 
 
 def may_ramp(belief: EvseState, now: datetime) -> bool:

@@ -61,6 +61,7 @@ class EvseState:
     seen: bool = False  # it has connected at least once
     offline_since: datetime | None = None
     status: ConnectorStatus | None = None
+    rests_since: datetime | None = None  # by its status nothing flows
 
     # The ledger's evidence.
     fallback_a: float | None = None  # as read back since the last boot
@@ -129,6 +130,14 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """The last moments in which every car below a meter held still."""
+
+    firm: Mark | None = None  # the last one
+    open: Mark | None = None  # the next one, once the cars have said that they still held still
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Doubt:
     """A circuit meter that told what is not, and what it has shown since to be believed again."""
 
@@ -137,8 +146,6 @@ class Doubt:
     power: int = 0  # of ten, by which its numbers changed in one step: with 0, that was not why
     proved: tuple[int, int, int] = (0, 0, 0)  # changes of its cars that each phase has shown since
     orders: tuple[tuple[Phase, ...], ...] = ORDERS  # the places of its phases that fit all those
-    firm: Mark | None = None  # the last mark
-    open: Mark | None = None  # the next one, once the cars have said that they still held still
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +163,8 @@ class MeterState:
     peaks: tuple[tuple[datetime, PerPhase], ...] = ()  # of the last half minute, in buckets
     calm_peaks: tuple[tuple[datetime, PerPhase], ...] = ()  # of the last quarter of an hour
     contradicted: CircuitMeasured | None = None  # a sample of less than its cars seem to draw
+    marks: Marks = Marks()
+    part: float | None = None  # of the last change of its cars, where it showed but a part
     doubt: Doubt | None = None
 
 

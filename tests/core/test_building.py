@@ -8,7 +8,7 @@ import pytest
 
 from loadmgr.core import building
 from loadmgr.core.building import BUCKET, HOLD, believed
-from loadmgr.model import CircuitId, Meter, MeterId, Wiring
+from loadmgr.model import CircuitId, ConnectorStatus, Meter, MeterId, Wiring
 from tests.core.talk import L1, L2, L3, MAIN, Talk, bay, fuse, metered, site_of
 
 
@@ -386,3 +386,23 @@ def test_what_a_car_drew_before_it_was_lowered_hides_no_building() -> None:
     talk.meter(14.0, 14.0, 14.0)
     talk.after(2).meter(16.0, 16.0, 16.0)
     assert min(believed(talk.site, talk.state, talk.now)[MAIN]) == 10.0
+
+
+def test_what_a_charger_tells_long_after_it_gave_nothing_makes_the_building_no_smaller() -> None:
+    """Found by chaos, seed 150117: its meter had frozen at 9 A, and it was lent 9 A too much."""
+    talk = quiet()
+    talk.holds("A", 9.0)
+    for _ in range(4):
+        talk.after(5).draws("A", 9.0)
+        talk.meter(19.0, 19.0, 19.0)
+    talk.status("A", ConnectorStatus.SUSPENDED_EVSE)
+    talk.meter(10.0, 10.0, 10.0)
+    for _ in range(12):
+        talk.after(5).draws("A", 9.0)
+        talk.meter(10.0, 10.0, 10.0)
+    lent_a = believed(talk.site, talk.state, talk.now, at_most=True)[MAIN]
+    assert min(lent_a) == 10.0
+    talk.status("A", ConnectorStatus.CHARGING)
+    talk.after(5).draws("A", 8.0)
+    talk.meter(18.0, 18.0, 18.0)
+    assert talk.of("A").rests_since is None

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from loadmgr.core import building
 from loadmgr.core.dispatch import due
 from loadmgr.events import (
-    Order,
     ReadFallback,
-    ReadMeter,
     SetAvailability,
     SetFallback,
     SetLimit,
     StopTransaction,
 )
 from loadmgr.model import Allocation, Code, EvseId, Offline, Policy
-from tests.core.talk import L2, MAIN, Talk, bay, fuse, metered, site_of
+from tests.core.talk import L2, Talk, bay, fuse, metered, site_of
 
 
 def two(fuse_a: float = 32.0, **more: object) -> Talk:
@@ -521,46 +518,7 @@ def test_a_charger_that_does_not_answer_is_counted_at_what_it_had_and_asked_agai
     assert set(told(talk, "A", 15)) == {SetLimit}
 
 
-# ── Readings on demand ────────────────────────────────────────────────────────────────────
-
-
-def ramping() -> Talk:
-    """A was raised from 6 A to 16 A two seconds ago, and the meter shows 4 A more since."""
-    talk = Talk(metered(bay("A"), fuse_a=40.0))
-    talk.ready("A")
-    talk.building(8.0)
-    talk.holds("A", 6.0)
-    for _ in range(4):
-        talk.after(5).draws("A", 6.0)
-        talk.meter(14.0, 14.0, 14.0)
-    talk.holds("A", 16.0)
-    talk.after(2).meter(18.0, 18.0, 18.0)
-    return talk
-
-
-def asked(talk: Talk) -> list[Order]:
-    return [order for order in talk.due() if isinstance(order, ReadMeter)]
-
-
-def test_a_car_that_may_hide_the_building_is_asked_what_it_draws():
-    talk = ramping()
-    (order,) = asked(talk)
-    talk.sends(order)
-    talk.draws("A", 6.0)
-    talk.confirms(order)
-    seen = building.believed(talk.site, talk.state, talk.now)[MAIN]
-    assert min(seen) == 12.0, "it does not ramp yet: the building has risen"
-    assert not asked(talk), "answered"
-    talk.after(1).meter(20.0, 20.0, 20.0)
-    assert not asked(talk), "not every second"
-    talk.after(2).meter(22.0, 22.0, 22.0)
-    assert asked(talk)
-
-
-def test_a_car_is_not_asked_while_the_meter_shows_nothing_new():
-    talk = ramping()
-    talk.meter(14.0, 14.0, 14.0)
-    assert not asked(talk)
+# ── Told again ────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_limit_that_may_be_gone_is_not_told_again_on_an_overfull_row():
@@ -574,42 +532,6 @@ def test_a_limit_that_may_be_gone_is_not_told_again_on_an_overfull_row():
     assert limits(wanting(talk, A=16.0, B=16.0)) == {"A": 16.0}
     talk.site = replace(talk.site, circuits=(fuse("main", 20.0),))
     assert limits(wanting(talk, A=16.0, B=0.0)) == {"B": 0.0}
-
-
-def test_who_does_not_tell_on_demand_is_asked_once_and_is_no_worse_for_it():
-    talk = ramping()
-    (order,) = asked(talk)
-    talk.refuses(talk.sends(order))
-    talk.after(4).meter(22.0, 22.0, 22.0)
-    assert not asked(talk)
-    assert talk.of("A").failures == 0 and talk.of("A").retry_at is None
-    talk.connects("A", 2)
-    assert not talk.of("A").mute
-
-
-def test_a_charger_that_may_convict_a_meter_is_asked_at_once():
-    """Found by chaos, seed 100401: the lie was told for 8 s more, and then the link was gone."""
-    site = metered(bay("A"), fuse_a=40.0)
-    talk = Talk(replace(site, meters=(replace(site.meters[0], feeds_in=False),)))
-    talk.ready("A")
-    talk.building(10.0)
-    talk.holds("A", 14.0)
-    for _ in range(6):
-        talk.after(5).draws("A", 14.0)
-        talk.meter(24.0, 24.0, 24.0)
-    assert not asked(talk)
-    talk.after(1).meter(8.0, 8.0, 8.0)
-    (order,) = asked(talk)
-    talk.confirms(talk.sends(order))
-    talk.after(1).draws("A", 14.0)
-    talk.meter(8.0, 8.0, 8.0)
-    assert building.lost(talk.site, talk.state, talk.now)
-
-
-def test_a_decrease_leaves_before_a_question():
-    talk = ramping()
-    talk.limits(10.0)
-    assert limits(talk.due()) == {"A": 0.0}
 
 
 def test_a_decrease_nobody_has_seen_is_told_again_while_a_fuse_is_over():

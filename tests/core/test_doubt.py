@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from loadmgr.core import building, doubt
+from loadmgr.core.marks import Change
 from loadmgr.core.state import Doubt, MeterState
 from loadmgr.model import MeterId, Wiring
+from loadmgr.units import PerPhase
 from tests.core.talk import L1, L2, L3, NOON, Talk, bay, metered
+
+Lie = Callable[[PerPhase], PerPhase]  # what flows, to what is shown
 
 
 def one_car(*, feeds_in: bool = False, **bay_more: Any) -> Talk:
@@ -186,6 +191,8 @@ def test_a_building_that_falls_is_not_rescaled() -> None:
     assert doubt.rescaled((0.2, 0.1, 0.3), (0.02, 0.01, 0.03)) == 0, "all this is noise"
     assert doubt.rescaled((0.2, 0.1, 0.3), (200.0, 100.0, 300.0)) == 3
     assert doubt.rescaled((39.0, 21.0, 48.0), (39.1, 21.1, 48.2)) == 0
+    assert doubt.rescaled((5e-324,) * 3, (2.0,) * 3) == 0, "found by the state machine"
+    assert doubt.rescaled((2.0,) * 3, (5e-324,) * 3) == 0
 
 
 def test_a_contradiction_does_not_hide_that_the_factor_came_back() -> None:
@@ -208,3 +215,97 @@ def test_an_exchange_of_phases_does_not_hide_that_the_sum_is_too_small() -> None
             talk.draws("A", 16.0)
         talk.after(1).meter(12.0, 11.0, 13.0)
     assert lost(talk)
+
+
+# ── What its cars change ──────────────────────────────────────────────────────────────────
+
+
+class Hall:
+    """A hall of 20, 24 and 28 A, a car of one phase on L1, and a meter that may lie of them."""
+
+    def __init__(self) -> None:
+        self.talk = one_car()
+        self.talk.ready("A", fallback_a=32.0)  # it may draw what it likes
+        self.car_a = 0.0
+        self.hall: tuple[float, float, float] = (20.0, 24.0, 28.0)
+
+    def shows(self, car_a: float, lie: Lie = lambda a: a) -> Hall:
+        """The car changes, and holds still for a while."""
+        for second in range(25):
+            self.talk.after(1)
+            if second == 5:
+                self.car_a = car_a
+            if second % 5 == 0:
+                self.talk.draws("A", self.car_a, 0.0, 0.0)
+            self.talk.meter(*lie((self.hall[0] + self.car_a, *self.hall[1:])))
+        return self
+
+    @property
+    def doubt(self) -> Doubt | None:
+        return self.talk.state.meters[MeterId("grid")].doubt
+
+
+def moved_on(true_a: PerPhase) -> PerPhase:
+    return (true_a[1], true_a[2], true_a[0])
+
+
+def test_a_change_that_shows_on_another_phase_shows_that_the_phases_are_exchanged() -> None:
+    """Found by chaos, seed 150214: L1 was over, the meter said so of L3, and a car on L1 went up
+    until the breaker opened.
+    """
+    hall = Hall()
+    hall.shows(6.0, moved_on).shows(6.0, moved_on)
+    assert hall.doubt is None
+    hall.hall = (21.0, 23.5, 28.0)  # a building that moves meanwhile hides nothing
+    hall.shows(15.0, moved_on)
+    assert hall.doubt is not None and not hall.doubt.amount
+
+
+def test_the_same_part_of_two_changes_shows_a_wrong_ratio_that_contradicts_nobody() -> None:
+    def less(true_a: PerPhase) -> PerPhase:
+        return (0.7 * true_a[0], 0.7 * true_a[1], 0.7 * true_a[2])
+
+    hall = Hall().shows(6.0, less).shows(16.0, less)
+    assert hall.doubt is None, "the building may have fallen by 3 A"
+    hall.shows(8.0, less)
+    assert hall.doubt is not None and hall.doubt.amount
+
+
+def test_changes_that_are_shown_speak_for_a_meter() -> None:
+    hall = Hall()
+    for car_a, hall_a in ((6.0, 20.0), (16.0, 17.0), (8.0, 17.0), (16.0, 14.0), (6.0, 14.0)):
+        hall.hall = (hall_a, 24.0, 28.0)
+        hall.shows(car_a)
+    assert hall.doubt is None
+
+
+def test_two_parts_that_are_not_the_same_are_the_buildings_doing() -> None:
+    hall = Hall().shows(6.0)
+    for car_a, hall_a in ((16.0, 16.0), (6.0, 23.0)):  # shows 6 and -3 of 10 A
+        hall.hall = (hall_a, 24.0, 28.0)
+        hall.shows(car_a)
+    assert hall.doubt is None
+
+
+def test_what_a_change_shows() -> None:
+    def change(cars_a: PerPhase, shown_a: PerPhase) -> Change:
+        return Change(cars_a=cars_a, shown_a=shown_a)
+
+    assert doubt.misplaced(change((9.0, 0.0, 0.0), (1.7, -0.7, 10.6)))
+    assert not doubt.misplaced(change((9.0, 0.0, 0.0), (9.0, 0.0, 9.0))), "the building rose too"
+    assert not doubt.misplaced(change((9.0, 9.0, 9.0), (9.0, 0.0, 9.0))), "all are alike"
+    assert not doubt.misplaced(change((9.0, 0.0, 0.0), (0.0, 0.0, 0.0))), "it is nowhere"
+    assert doubt.shown_part(change((-10.0, -10.0, 0.0), (-4.0, -4.4, 0.1))) == 0.4
+    assert doubt.shown_part(change((10.0, 10.0, 0.0), (4.0, 9.0, 0.0))) is None
+    assert doubt.shown_part(change((10.0, 0.0, 0.0), (4.0, 3.0, 0.0))) is None, "the building's"
+    assert doubt.shown_part(change((10.0, 0.0, 0.0), (9.0, 0.0, 0.0))) is None, "nearly all"
+
+
+def test_a_factor_that_is_taken_back_does_not_clear_what_else_was_wrong() -> None:
+    talk = charging()
+    talk.after(1).meter(30.0, 17.0, 50.0)
+    talk.after(1).meter(17.1, 30.2, 50.1)
+    talk.after(1).meter(1.71, 3.02, 5.01)
+    talk.after(1).meter(17.1, 30.2, 50.1)
+    known = talk.state.meters[MeterId("grid")]
+    assert known.doubt is not None, "its phases were exchanged before"

@@ -385,7 +385,7 @@ class Faults(World):
             self.all_goes_well_for_a_while(1)
             if self.talk.site.meters:
                 for _ in range(4):
-                    self.talk.after(1).meter(5.0)
+                    self.talk.after(1).meter(5.0, 4.0, 3.0)  # ten times nothing that was read
             if not self.excess():
                 return
         # Whoever forgot its fallback is reserved in full until it connects again.

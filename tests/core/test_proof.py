@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadmgr.core import building, doubt
-from loadmgr.core.state import Doubt, MeterState, unseen
+from loadmgr.core.state import Doubt, Marks, MeterState, unseen
 from loadmgr.events import MeterDoubted
 from loadmgr.model import Evse, MeterId, Wiring
 from loadmgr.units import PHASES, PerPhase, add
@@ -52,7 +52,7 @@ class Yard:
         self.seconds = 0
         self.lasts(30)
         doubt = Doubt(since=self.talk.now, amount=amount)
-        known = replace(self.known, doubt=doubt)
+        known = replace(self.known, doubt=doubt, marks=Marks(), part=None)
         self.talk.state = replace(self.talk.state, meters={MeterId("grid"): known})
         self.lasts(12)
 
