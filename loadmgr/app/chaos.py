@@ -44,6 +44,7 @@ from loadmgr.simulate.truth import Cause, Spell, Vector
 from loadmgr.simulate.visits import play
 from loadmgr.units import NOTHING
 
+BACK_S = 2.0  # what a service manager takes to start a process again
 START_S = EPOCH.timestamp() + 6 * 3600.0
 ANSWER_WITHIN_S = 10.0
 FOLLOWS_S = 15.0  # who can be told again has to be told, and charger and car take their time
@@ -197,7 +198,11 @@ class _Life:
             await self._something(rng)
         self.disk.cut()
         await _end([self.running])
-        await asyncio.sleep(rng.choice((0.5, 2.0, 8.0, 8.0, 60.0, 400.0)) * rng.uniform(0.5, 1.5))
+        away_s = rng.choice((0.5, 2.0, 8.0, 8.0, 60.0, 400.0)) * rng.uniform(0.5, 1.5)
+        now_s = self.clock.now().timestamp()
+        if any(station.is_at_large(now_s) for station in self.plant.stations.values()):
+            away_s = min(away_s, BACK_S)  # nobody can help it, nor while nobody is in charge
+        await asyncio.sleep(away_s)
         self._start()
 
     async def _something(self, rng: random.Random) -> None:
@@ -232,7 +237,7 @@ class _Life:
             await self._disobey(fault, station)
             return
         if kind in LINKS and self.plant.stations[station].is_at_large(now_s):
-            return  # nobody can help a charger that forgot everything and is not heard either
+            return  # nobody can help a charger that has no default and is not heard either
         self.struck[kind] += 1
         if kind in METERS:
             await self._blind(fault)

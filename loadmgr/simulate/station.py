@@ -166,8 +166,11 @@ class Station:
         return self.profiles.limit_a(number, at_s, began_s, self._sharers())
 
     def is_at_large(self, now_s: float) -> bool:
-        """Some outlet of it is limited by nothing: it has not been told its default, or forgot."""
-        return any(self.limit_a(number, now_s) == math.inf for number in self.outlets)
+        """Some outlet of it has no default: it has not been told one, or has forgotten it. Once its
+        limit ends, it takes what it can.
+        """
+        at_s = self._clock_s(now_s)
+        return any(self.profiles.limit_a(number, at_s) == math.inf for number in self.outlets)
 
     def told_a(self, number: int, now_s: float) -> float:
         """What it would allow if it forgot nothing and its clock were right. [A]"""
