@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from loadmgr.core import building
 from loadmgr.core.state import State
-from loadmgr.events import Event, Refused, Sent, SessionEnded, SetLimit, StationConnected
+from loadmgr.events import (
+    Confirmed,
+    Event,
+    Lost,
+    Refused,
+    Sent,
+    SessionEnded,
+    SetLimit,
+    StationConnected,
+)
 from loadmgr.model import EvseId, Limit, MeterId, Plan, Site, StationId
 from loadmgr.simulate.chaos_faults import Kind
 from loadmgr.simulate.plant import Plant
@@ -28,11 +37,10 @@ class Observed:
     limited_s: tuple[float, ...]  # from a limit in force to no more than it, or no car left
     disobeyed_s: tuple[float, ...]  # how long a charger drew more than it was told
     capped_s: tuple[float, ...]  # from a meter's last true word to its declared worst case
-    in_control_s: tuple[
-        float, ...
-    ]  # from the first charger that calls to control of all who can be told
+    in_control_s: tuple[float, ...]  # from the first call to control of all who can be told
     apart_s: tuple[float, ...]  # between two raises of one charger; the lowest hundred
     stops: int  # a charging car was told 0 A
+    orders_a_minute: int  # the most that one EVSE was told
     car_hours: float
 
 
@@ -63,6 +71,8 @@ class Observer:
     _raised_s: dict[EvseId, float] = field(default_factory=dict)
     _before: dict[int, tuple[float, float | None]] = field(default_factory=dict)  # by serial
     _found: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    _told: dict[EvseId, deque[float]] = field(default_factory=lambda: defaultdict(deque))
+    _orders_a_minute: int = 0
     _stops: int = 0
     _car_s: float = 0.0
     _ticked_s: float | None = None
@@ -157,6 +167,8 @@ class Observer:
         if isinstance(event, SessionEnded):
             self._commanded.pop(event.evse, None)
             self._raised_s.pop(event.evse, None)
+        if isinstance(event, Confirmed | Lost) or (isinstance(event, Refused) and event.asked):
+            self._count(event.evse)
         if isinstance(event, Refused):
             self._take_back(event)
         if not isinstance(event, Sent):
@@ -175,6 +187,14 @@ class Observer:
             self._raised_s[order.evse] = now_s
         elif order.current_a == 0 and before > 0:
             self._stops += 1
+
+    def _count(self, evse: EvseId) -> None:
+        """One more order has left."""
+        told, now_s = self._told[evse], self._now()
+        told.append(now_s)
+        while told[0] <= now_s - 60.0:
+            told.popleft()
+        self._orders_a_minute = max(self._orders_a_minute, len(told))
 
     def _take_back(self, event: Refused) -> None:
         """Nothing was raised, or lowered."""
@@ -198,5 +218,6 @@ class Observer:
             in_control_s=tuple(found["in_control"]),
             apart_s=tuple(sorted(found["apart"])[:100]),
             stops=self._stops,
+            orders_a_minute=self._orders_a_minute,
             car_hours=self._car_s / 3600.0,
         )

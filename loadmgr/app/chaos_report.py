@@ -50,7 +50,8 @@ def as_text(runs: Sequence[Run]) -> str:
             )
     lines.append(
         f"{found['stops_per_car_hour']:.2f} stops per car and hour, "
-        f"increases at least {found['increases_apart_s']:.1f} s apart"
+        f"increases at least {found['increases_apart_s']:.1f} s apart, "
+        f"at most {found['orders_a_minute']} orders a minute to one charger"
     )
     if found["energy_of_calm"] is not None:
         lines.append(f"energy: {100 * found['energy_of_calm']:.1f} % of what calm days deliver")
@@ -89,6 +90,7 @@ def as_json(runs: Sequence[Run]) -> dict[str, Any]:
         "bounds": _bounds(runs),
         "stops_per_car_hour": sum(run.lived.observed.stops for run in runs) / max(hours, 1e-9),
         "increases_apart_s": min(apart, default=float("inf")),
+        "orders_a_minute": max((run.lived.observed.orders_a_minute for run in runs), default=0),
         "site_days_per_core_minute": days / max(cpu_s / 60, 1e-9),
         "runs": [_run(run) for run in runs],
     }
@@ -152,6 +154,7 @@ def _run(run: Run) -> dict[str, Any]:
         "naive_overload_s": None if run.naive is None else run.naive.summary.ours_s,
         "ticks": run.lived.ticks,
         "orders": run.lived.orders,
+        "orders_a_minute": run.lived.observed.orders_a_minute,
         "cpu_s": run.cpu_s,
     }
 

@@ -18,6 +18,7 @@ from loadmgr.events import (
     SetAvailability,
     SetFallback,
     SetLimit,
+    StopTransaction,
 )
 from loadmgr.model import Evse
 
@@ -201,8 +202,9 @@ def _failed(belief: EvseState, order: Order | None, outcome: Outcome) -> EvseSta
     failures = belief.failures + 1
     pause = _doubled(RETRY_FIRST, failures - 1, RETRY_LONGEST)
     lowest = belief.failed_a
-    if isinstance(order, SetLimit):
-        lowest = order.current_a if lowest is None else min(lowest, order.current_a)
+    if isinstance(order, SetLimit | StopTransaction):
+        asked_a = order.current_a if isinstance(order, SetLimit) else 0.0
+        lowest = asked_a if lowest is None else min(lowest, asked_a)
     return replace(
         belief,
         failures=failures,

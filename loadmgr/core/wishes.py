@@ -131,6 +131,9 @@ def _to_be_told_again(
     in_force = belief.in_force
     if in_force is None or target_a > in_force.current_a or now - in_force.sent_at < TOLD_AGAIN:
         return False
+    never_left = belief.failures == 0 and belief.retry_at is not None and now < belief.retry_at
+    if never_left or _in_vain(belief, target_a, now):
+        return False
     rows = [row for row in plan.rows if row.circuit in site.path[evse.circuit]]
     if any(row.building + row.planned > row.usable + 1e-6 for row in rows):
         return True

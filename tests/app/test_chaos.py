@@ -37,6 +37,7 @@ def test_ten_thousand_faults_overload_no_fuse_of_ours() -> None:
     assert found["faults"] >= 10_000
     assert not found["unsafe_seeds"], chaos_report.as_text(runs)
     assert found["increases_apart_s"] >= 12.0
+    assert found["orders_a_minute"] <= 30, "a charger is a small computer"
 
 
 def test_the_same_seed_gives_the_same_run() -> None:

@@ -587,3 +587,39 @@ def test_while_a_fuse_is_over_even_who_seems_to_follow_is_told_again():
     assert limits(talk.due()) == {}
     talk.after(1).meter(38.0, 38.0, 38.0)
     assert limits(talk.due()) == {"A": 0.0}
+
+
+def test_who_refuses_to_be_told_again_is_not_told_ten_times_a_second():
+    """Found by chaos, seed 152001: a charger had no such transaction, and was told 600 times a
+    minute.
+    """
+    talk = Talk(metered(bay("A"), fuse_a=30.0))
+    talk.ready("A")
+    talk.building(8.0)
+    talk.holds("A", 20.0)
+    for _ in range(15):
+        talk.after(1).draws("A", 20.0)
+        talk.meter(38.0, 38.0, 38.0)
+    told = 0
+    for _ in range(600):
+        for order in talk.due():
+            talk.refuses(talk.sends(order))
+            told += 1
+        talk.after(0.1).meter(38.0, 38.0, 38.0)
+    assert 2 <= told <= 20, "it may change its mind"
+
+
+def test_a_stop_that_is_refused_is_not_asked_for_ten_times_a_second():
+    """Found by chaos, seed 152001, where loadmgr believed in a transaction that had ended."""
+    talk = two(fuse_a=32.0)
+    talk.holds("A", 10.0)
+    for _ in range(3):
+        talk.refuses(talk.orders("A", 7.0))
+    talk.site = replace(talk.site, circuits=(fuse("main", 5.0),))
+    stops = 0
+    for _ in range(600):
+        for order in talk.due():
+            stops += isinstance(order, StopTransaction)
+            talk.refuses(talk.sends(order))
+        talk.after(0.1)
+    assert 2 <= stops <= 20
