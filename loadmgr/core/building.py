@@ -12,7 +12,7 @@ when it has stayed down.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -21,13 +21,13 @@ from loadmgr.core.span import FRESH, Span, Spans, may_ramp, span
 from loadmgr.core.state import MeterState, State
 from loadmgr.events import CircuitMeasured
 from loadmgr.model import CircuitId, Evse, Meter, MeterId, Site
-from loadmgr.units import NOTHING, PHASES, PerPhase, add, higher, subtract
+from loadmgr.units import NOTHING, PHASES, PerPhase, Phase, add, higher, subtract
 
 HOLD = timedelta(seconds=30)
 BUCKET = timedelta(seconds=5)
 CALM = timedelta(minutes=15)  # a load that switches more slowly than this is no flicker
 CALM_BUCKET = timedelta(minutes=1)
-LOOKS_BACK = timedelta(seconds=2.5)  # a sample that a reading can still be held against
+LOOKS_BACK = timedelta(seconds=6)  # a sample that a reading can still be held against
 GOOD_TO_RETURN = 3
 ABSURD = 20.0  # times the rating: no fuse would let that through
 
@@ -44,13 +44,16 @@ def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
         known = doubt.refuted(known, event.at)
         return known if back else replace(known, good_in_a_row=0)
     known = doubt.judged(site, state, event)
-    spans = {evse.id: _span(site, state, evse, event.at) for evse in site.below[meter.circuit]}
+    shown_a = doubt.shown(known, event)
+    spans = {
+        evse.id: _placed(evse, _span(site, state, evse, event.at), shown_a, known.doubt is None)
+        for evse in site.below[meter.circuit]
+    }
     least = _sum(span.least for span in spans.values())
     most = _sum(span.most for span in spans.values())
     # A car on its way down hides a building on its way up. What it frees is not lent out before
     # it has shown where it went; nor what a car would need that goes from one phase to all.
     followed = _sum(span.followed for span in spans.values())
-    shown_a = doubt.shown(known, event)
     lowest, top = subtract(shown_a, most), subtract(shown_a, least)
     overloaded = tuple(shown_a[p] > circuit.usable_a[p] for p in PHASES)
     if any(shown_a[p] > circuit.rating_a[p] for p in PHASES):
@@ -122,6 +125,29 @@ _SPANS = Spans()
 
 def _span(site: Site, state: State, evse: Evse, now: datetime) -> Span:
     return _SPANS.of(evse, state.evses[evse.id], now, site.voltage_v)
+
+
+def _placed(evse: Evse, span: Span, shown_a: PerPhase, in_place: bool) -> Span:
+    """Where nobody knows on which phase a car is: not where less is shown than it draws. Of what
+    may be on several phases none is taken off any; for it may go to the others, beside a
+    building that has grown there.
+    """
+    if evse.wiring.known:
+        return span
+    if not in_place:
+        return replace(span, least=span.certain, most=span.certain)
+    there = [p for p in PHASES if shown_a[p] >= span.least[p] * (1 - doubt.LESS) - doubt.LESS_A]
+    alone = len(there) == 1
+    return replace(
+        span,
+        least=_only(there, span.least) if alone and span.certain == NOTHING else span.certain,
+        most=_only(there, span.most),
+    )
+
+
+def _only(there: Sequence[Phase], current_a: PerPhase) -> PerPhase:
+    l1, l2, l3 = (current_a[p] if p in there else 0.0 for p in PHASES)
+    return (l1, l2, l3)
 
 
 def _sum(currents_a: Iterable[PerPhase]) -> PerPhase:

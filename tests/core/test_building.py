@@ -334,7 +334,7 @@ def test_a_reading_is_not_held_against_an_old_sample():
     talk.draws("A", 0.0)
     talk.holds("A", 16.0)
     talk.after(3).meter(25.0, 25.0, 25.0)
-    talk.after(4).draws("A", 0.0)
+    talk.after(7).draws("A", 0.0)
     assert load(talk) == (20.0, 20.0, 20.0)
 
 
@@ -406,3 +406,41 @@ def test_what_a_charger_tells_long_after_it_gave_nothing_makes_the_building_no_s
     talk.after(5).draws("A", 8.0)
     talk.meter(18.0, 18.0, 18.0)
     assert talk.of("A").rests_since is None
+
+
+def on_an_unknown_phase() -> Talk:
+    """A car draws 24 A from one phase, nobody knows which, beside a building of 15, 7 and 12 A."""
+    talk = Talk(metered(bay("A", wiring=Wiring((L1, L2, L3), known=False))))
+    talk.ready("A")
+    talk.building(15.0, 7.0, 12.0)
+    talk.holds("A", 24.0)
+    for _ in range(6):
+        talk.after(5).draws("A", 24.0, 0.0, 0.0)
+        talk.meter(15.0, 31.0, 12.0)
+    return talk
+
+
+def test_a_car_on_an_unknown_phase_is_taken_off_none_that_shows_less_than_it_draws() -> None:
+    """Found by chaos, seed 160209: the building grew on another phase, and the car went to all."""
+    talk = on_an_unknown_phase()
+    assert load(talk) == (15.0, 7.0, 12.0)
+    talk.after(5).draws("A", 24.0, 0.0, 0.0)
+    talk.meter(19.0, 31.0, 12.0)
+    assert load(talk) == (19.0, 7.0, 12.0)
+
+
+def test_a_car_that_may_be_on_several_phases_is_taken_off_none() -> None:
+    talk = on_an_unknown_phase()
+    for _ in range(3):
+        talk.after(5).draws("A", 24.0, 0.0, 0.0)
+        talk.meter(40.0, 31.0, 12.0)
+    assert load(talk)[0] >= 15.0 and load(talk)[2] == 12.0
+    assert believed(talk.site, talk.state, talk.now, at_most=True)[MAIN] == (40.0, 31.0, 12.0)
+
+
+def test_a_car_on_an_unknown_phase_is_taken_off_none_while_phases_may_be_exchanged() -> None:
+    talk = on_an_unknown_phase()
+    talk.after(1).meter(31.0, 15.0, 12.0)
+    talk.draws("A", 24.0, 0.0, 0.0)
+    talk.after(1).meter(31.0, 15.0, 12.0)
+    assert load(talk) == (31.0, 31.0, 31.0)
