@@ -96,25 +96,42 @@ def as_json(runs: Sequence[Run]) -> dict[str, Any]:
     }
 
 
+BOUNDS = {
+    "overload by a step of the building": "15 s after a sample",
+    "overload by a charger that takes more": "55 s",
+    "overload under a meter that lies": "45 s",
+    "ignored limit to quarantine": "40 s",
+    "meter lost to declared worst case": "30 s",
+    "utility limit to currents below it": "15 s",
+    "first call after a start to control": "10 s",
+}
+
+
 def _bounds(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
-    seen = [run.lived.observed for run in runs]
-    spells = [spell for run in runs for spell in run.lived.spells]
-    steps = [s.to_s - s.from_s for s in spells if s.cause is Cause.BUILDING]
-    away = [s.to_s - s.from_s for s in spells if s.cause is Cause.CHARGERS]
-    lied = [s.to_s - s.from_s for s in spells if s.cause is Cause.METER]
+    took = [_took(run) for run in runs]
     return {
-        "overload by a step of the building": _bound(steps, "15 s after a sample"),
-        "overload by a charger that takes more": _bound(away, "55 s"),
-        "overload under a meter that lies": _bound(lied, "45 s"),
-        "ignored limit to quarantine": _bound((s for o in seen for s in o.quarantined_s), "40 s"),
-        "meter lost to declared worst case": _bound((s for o in seen for s in o.capped_s), "30 s"),
-        "utility limit to currents below it": _bound(
-            (s for o in seen for s in o.limited_s), "15 s"
-        ),
-        "first call after a start to control": _bound(
-            (s for o in seen for s in o.in_control_s), "10 s"
-        ),
+        name: _bound((s for one in took for s in one[name]), bound)
+        for name, bound in BOUNDS.items()
     }
+
+
+def _took(run: Run) -> dict[str, list[float]]:
+    """How long each case took of what has a bound. [s]"""
+    seen, spells = run.lived.observed, run.lived.spells
+
+    def lasted(cause: Cause) -> list[float]:
+        return [spell.to_s - spell.from_s for spell in spells if spell.cause is cause]
+
+    found = (
+        lasted(Cause.BUILDING),
+        lasted(Cause.CHARGERS),
+        lasted(Cause.METER),
+        list(seen.quarantined_s),
+        list(seen.capped_s),
+        list(seen.limited_s),
+        list(seen.in_control_s),
+    )
+    return dict(zip(BOUNDS, found, strict=True))
 
 
 def _bound(seconds: Iterable[float], bound: str) -> dict[str, Any]:
@@ -148,6 +165,7 @@ def _run(run: Run) -> dict[str, Any]:
             if spell.cause is Cause.OURS
         ],
         "trips": len(run.lived.summary.tripped),
+        "took_s": {name: [round(s, 1) for s in each] for name, each in _took(run).items()},
         "energy_kwh": run.lived.summary.energy_wh / 1000,
         "energy_of_calm": _share(run),
         "of_optimum": run.of_optimum,
