@@ -11,7 +11,7 @@ from loadmgr.model import Circuit, Evse, Site
 from loadmgr.units import PHASES, subtract
 
 ASK_APART = timedelta(seconds=3)
-WORTH_ASKING_A = 1.0
+WORTH_ASKING_A = 0.3  # more than the noise of a meter, less than the smallest margin
 
 
 def worth_asking(site: Site, state: State, evse: Evse, belief: EvseState, now: datetime) -> bool:

@@ -22,9 +22,11 @@ from loadmgr.events import (
     StopTransaction,
 )
 from loadmgr.model import Evse, Plan, Site
+from loadmgr.units import PHASES
 
 RENEW_AT = 0.5  # of a limit's life
 LOWER_AGAIN = timedelta(seconds=10)  # between decreases that are refused
+FAR_OVER = 1.45  # of its rating a breaker opens for certain (IEC 60898-1, table 7)
 TOLD_AGAIN = timedelta(seconds=15)  # charger and car have had their time to follow
 STOPPED_AFTER = 3  # refusals, where nobody else can make the room
 RESTS_FOR = timedelta(seconds=20)  # in quarantine, before one without a car has another chance
@@ -56,7 +58,7 @@ def wishes(site: Site, state: State, plan: Plan, evse: Evse, now: datetime) -> I
     patient = belief.retry_at is not None and now < belief.retry_at
     if belief.quarantine is not None:
         if belief.session is not None or not patient:
-            yield from _correction(site, evse, belief, belief.connection, now)
+            yield from _correction(site, state, evse, belief.connection, now)
     elif belief.withdrawn and not patient:
         back = SetAvailability(serial=0, evse=evse.id, connection=belief.connection, operative=True)
         yield Wish(urgency=Urgency.PROOF, order=back)
@@ -218,8 +220,19 @@ def _gives_in(belief: EvseState, quarantine: Quarantine, now: datetime) -> bool:
     return now - belief.readings[-1].at <= SILENT
 
 
+def _is_far_over(site: Site, state: State, evse: Evse) -> bool:
+    """A fuse above it carries what will make it trip: no time is left to see whether it follows."""
+    for circuit in map(site.circuit.__getitem__, site.path[evse.circuit]):
+        if circuit.meter is None:
+            continue
+        shown_a = state.meters[circuit.meter].current_a
+        if any(0.0 < FAR_OVER * circuit.rating_a[p] < shown_a[p] for p in PHASES):
+            return True
+    return False
+
+
 def _correction(
-    site: Site, evse: Evse, belief: EvseState, connection: int, now: datetime
+    site: Site, state: State, evse: Evse, connection: int, now: datetime
 ) -> Iterator[Wish]:
     """Bring a charger that disobeys back: tell it again, stop the session, take it out, and
     so on: one that is out of service may wait for the end of a transaction that goes on.
@@ -227,12 +240,16 @@ def _correction(
     Without a car nothing is left to correct, and it cannot show that it obeys. What it can show
     is its fallback: read back once more, that ends the quarantine.
     """
-    quarantine = belief.quarantine
-    session = belief.session
+    belief = state.evses[evse.id]
+    quarantine, session = belief.quarantine, belief.session
     if quarantine is None:
         return
-    if session is not None and (now < quarantine.next_try or _gives_in(belief, quarantine, now)):
-        return
+    if session is not None:
+        if _gives_in(belief, quarantine, now):
+            return
+        urgent = quarantine.tried == 1 and _is_far_over(site, state, evse)
+        if now < quarantine.next_try and not urgent:
+            return
     order: Order
     if session is None:
         if now - quarantine.since < RESTS_FOR:

@@ -52,6 +52,18 @@ def test_a_transaction_that_was_ended_need_not_wait_for_the_next_correction() ->
     assert talk.of("A").quarantine is None, "a minute after it was caught"
 
 
+def test_a_charger_that_burns_a_fuse_is_stopped_without_delay() -> None:
+    """Found by chaos, seed 210102: 45 A on 20 A; the breaker opened in the second of the stop."""
+    for shown_a, orders in ((92.0, [SetLimit, StopTransaction]), (90.0, [SetLimit])):
+        talk, told = disobeying(), []
+        for _ in range(6):
+            talk.after(1).meter(shown_a, 26.0, 26.0)
+            for order in talk.due():
+                talk.confirms(talk.sends(order), 0.0)
+                told.append(type(order))
+        assert told[:2] == orders, "1.45 times 63 A are 91 A"
+
+
 def test_a_charger_that_was_taken_out_is_put_back_after_its_quarantine() -> None:
     talk = disobeying()
     seen = []
