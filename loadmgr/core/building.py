@@ -54,16 +54,15 @@ def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
     # A car on its way down hides a building on its way up. What it frees is not lent out before
     # it has shown where it went; nor what a car would need that goes from one phase to all.
     followed = _sum(span.followed for span in spans.values())
-    lowest, top = subtract(shown_a, most), subtract(shown_a, least)
+    certain = _sum(span.certain for span in spans.values())
+    lowest, top, sure = (subtract(shown_a, cars_a) for cars_a in (most, least, certain))
     overloaded = tuple(shown_a[p] > circuit.usable_a[p] for p in PHASES)
     if any(shown_a[p] > circuit.rating_a[p] for p in PHASES):
-        # A car that may be on another phase is no relief to count on.
-        certain = _sum(span.certain for span in spans.values())
-        top = higher(top, subtract(shown_a, certain))
+        top = higher(top, sure)  # a car that may be on another phase is no relief to count on
     before = known.building_a if known.at is not None else lowest
     estimate = [
         # No benefit of the doubt for a phase that is over its limit right now.
-        max(0.0, top[p] if overloaded[p] else min(max(before[p], lowest[p]), top[p]))
+        max(0.0, top[p] if overloaded[p] else min(max(before[p], lowest[p]), sure[p]))
         for p in PHASES
     ]
     building: PerPhase = (estimate[0], estimate[1], estimate[2])
@@ -129,20 +128,19 @@ def _span(site: Site, state: State, evse: Evse, now: datetime) -> Span:
 
 def _placed(evse: Evse, span: Span, shown_a: PerPhase, in_place: bool) -> Span:
     """Where nobody knows on which phase a car is: not where less is shown than it draws. Of what
-    may be on several phases none is taken off any; for it may go to the others, beside a
-    building that has grown there.
+    may be on several phases nothing is certain; for it may go to the others, beside a building
+    that has grown there.
     """
     if evse.wiring.known:
         return span
     if not in_place:
         return replace(span, least=span.certain, most=span.certain)
     there = [p for p in PHASES if shown_a[p] >= span.least[p] * (1 - doubt.LESS) - doubt.LESS_A]
-    alone = len(there) == 1
-    return replace(
-        span,
-        least=_only(there, span.least) if alone and span.certain == NOTHING else span.certain,
-        most=_only(there, span.most),
-    )
+    span = replace(span, most=_only(there, span.most))
+    if len(there) > 1 or span.certain != NOTHING:
+        return span
+    found = _only(there, span.least)
+    return replace(span, least=found, certain=found)
 
 
 def _only(there: Sequence[Phase], current_a: PerPhase) -> PerPhase:

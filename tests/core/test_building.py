@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -444,3 +445,13 @@ def test_a_car_on_an_unknown_phase_is_taken_off_none_while_phases_may_be_exchang
     talk.draws("A", 24.0, 0.0, 0.0)
     talk.after(1).meter(31.0, 15.0, 12.0)
     assert load(talk) == (31.0, 31.0, 31.0)
+
+
+def test_a_car_on_an_unknown_phase_makes_room_by_as_much_as_is_too_much() -> None:
+    talk = on_an_unknown_phase()
+    talk.site = replace(talk.site, circuits=(replace(talk.site.circuits[0], margin_a=3.0),))
+    for shown_a in (50.0, 62.0):  # of 60 A, less than 63 A: of those 24 A are the car's
+        talk.after(5).draws("A", 24.0, 0.0, 0.0)
+        talk.meter(20.0, shown_a, 20.0)
+    assert load(talk)[1] == 38.0
+    assert 21.0 <= talk.target("A") <= 22.0
