@@ -107,6 +107,7 @@ class _Life:
             grace_s=15.0 + self.world.meter_every_s,
         )
         self.plant.truth.out_of_reach = self._out_of_reach
+        self.plant.truth.ignoring = self._ignoring
         self.plant.truth.misread = self._misread
         self.gateway = ChaosGateway(
             self.plant,
@@ -351,19 +352,27 @@ class _Life:
             if not self._reachable(evse.station):
                 self._away_s[evse.station] = now_s
             away = now_s - self._away_s.get(evse.station, float("-inf")) <= FOLLOWS_S
-            found += self.plant.outlets[evse.id].site_a if away else (0.0, 0.0, 0.0)
+            found += self.plant.evse_a(evse.id) if away else NOTHING
+        return np.array(found)
+
+    def _ignoring(self) -> Vector:
+        """True currents of chargers that draw more than they were told last. [A]"""
+        found: list[float] = []
+        for evse in self.site.evses:
+            drawn_a = self.plant.evse_a(evse.id)
+            ignores = self.plant.outlets[evse.id].lawful.exceeds_now(max(drawn_a))
+            found += drawn_a if ignores else NOTHING
         return np.array(found)
 
     def _misread(self) -> Vector:
         """True currents of chargers that cannot contradict what a meter above says: they say
         something else of their cars, or nothing, or it is not too little for them. [A]
         """
-        outlets = self.plant.outlets
         unseen = {m.meter.circuit for m in self.meters.values() if m.lies_unseen}
         found = (
             NOTHING
             if self._heard(e.id) and not unseen.intersection(self.site.path[e.circuit])
-            else outlets[e.id].site_a
+            else self.plant.evse_a(e.id)
             for e in self.site.evses
         )
         return np.array([current_a for each in found for current_a in each])

@@ -80,6 +80,7 @@ class Plant:
             evse.id: self.stations[evse.station].outlets[evse.number] for evse in site.evses
         }
         self._in_order = tuple(self.outlets.values())
+        self._place = {evse.id: place for place, evse in enumerate(site.evses)}
         self._site_a: list[PerPhase] = [NOTHING] * len(site.evses)
         self._evse_a: Vector = np.zeros(3 * len(site.evses))
         self._beyond_a: Vector = np.zeros(3 * len(site.evses))
@@ -108,6 +109,10 @@ class Plant:
     def circuit_a(self, circuit: CircuitId) -> PerPhase:
         """True current through a circuit in the last second, building and cars. [A]"""
         return self.truth.circuit_a(circuit)
+
+    def evse_a(self, evse: EvseId) -> PerPhase:
+        """True current of an EVSE in the last second, though it may have opened since. [A]"""
+        return self._site_a[self._place[evse]]
 
     def building_a(self, circuit: CircuitId) -> PerPhase:
         """True current of what is not steered, all of it below this circuit. [A]"""

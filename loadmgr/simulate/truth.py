@@ -154,6 +154,9 @@ class Truth:
         self.misread: Callable[[], Vector] | None = None
         """(3·n,) True currents of EVSEs whose own meters say something else, or nothing."""
         self._misread_at: Vector = np.full(rows, -np.inf)
+        self.ignoring: Callable[[], Vector] | None = None
+        """(3·n,) True currents of EVSEs that do not take less, though they were told to and said
+        that they do."""
         self.out_of_reach: Callable[[], Vector] | None = None
         """(3·n,) True currents of EVSEs nobody can tell anything; asked while a row is over."""
         self._until_s = start_s
@@ -300,6 +303,13 @@ class Truth:
             by_reach = found[Cause.OURS] & (row - step - now.beyond <= fits) & (away > 0)
             found[Cause.REACH] = by_reach
             found[Cause.OURS] = found[Cause.OURS] & ~by_reach
+        if found[Cause.OURS].any() and self.ignoring is not None:
+            # Whoever does not make room for a building that rose is found out like one that takes.
+            ignored = self._below @ self.ignoring() > 0
+            step = now.building - self._least(at_s, now.building, late, "building")
+            by_chargers = found[Cause.OURS] & (row - step - now.beyond <= fits) & ignored
+            found[Cause.CHARGERS] = found[Cause.CHARGERS] | by_chargers
+            found[Cause.OURS] = found[Cause.OURS] & ~by_chargers
         by_meter = found[Cause.OURS] & (self._lied_to > at_s - LIED_S)
         for number in _numbers(by_meter):
             since_s = max(self._open[number].from_s, float(self._misread_at[number]))

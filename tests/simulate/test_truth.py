@@ -91,6 +91,19 @@ def test_a_step_explains_what_a_charger_out_of_reach_adds_as_long_as_its_limit_m
     assert ledger.truth.seconds[Cause.REACH] == 3 * (OUTLIVES_S - GRACE_S)
 
 
+def test_a_step_explains_what_a_charger_adds_that_ignores_less_until_it_is_found_out(ledger):
+    """Found by chaos, seed 280005: told to make room for a building that rose, and it did not."""
+    ignoring = np.zeros(9)
+    ignoring[:3] = 20.0
+    ledger.truth.ignoring = lambda: ignoring
+    ledger.flow(20.0, 5.0, 100.0)
+    ledger.flow(20.0, 20.0, 100.0)
+    assert ledger.row().ours_s == 100.0 - NOTICED_S
+    assert ledger.truth.seconds[Cause.CHARGERS] == 3 * (NOTICED_S - GRACE_S)
+    ledger.flow(35.0, 5.0, 100.0)
+    assert ledger.row().ours_s == 200.0 - NOTICED_S, "what others take beside it is no step"
+
+
 def test_who_was_out_of_reach_or_misread_while_a_step_explained_it_explains_what_lasts_after_it(
     ledger,
 ):
