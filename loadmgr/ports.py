@@ -7,7 +7,7 @@ function `connect(options, context)` that checks its own options and raises `Bad
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -18,6 +18,9 @@ from loadmgr.snapshot import Snapshot
 
 Emit = Callable[[Event], None]
 """Hands an event to the engine. Never blocks, never raises."""
+
+Kept = Callable[[], Awaitable[bool]]
+"""Waits until all that was emitted so far outlives a crash. False: it could not be stored."""
 
 Options = Mapping[str, Any]
 """The block under a name in site.yaml, as plain data; the connector checks it."""
@@ -67,8 +70,11 @@ class Source(Protocol):
 class Gateway(Protocol):
     """Everything that speaks to charging stations, whatever protocol they speak."""
 
-    async def run(self, emit: Emit) -> None:
-        """Accept stations and report what they say until cancelled."""
+    async def run(self, emit: Emit, kept: Kept) -> None:
+        """Accept stations and report what they say until cancelled.
+
+        What a station forgets once it is answered is answered when it is kept.
+        """
         ...
 
     async def execute(self, order: Order) -> Outcome:

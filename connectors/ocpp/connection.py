@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 from uuid import uuid4
 
@@ -15,7 +16,7 @@ from connectors.ocpp import schema
 from connectors.ocpp.dialect import Heard, Request, Wrong
 from connectors.ocpp.frames import Call, CallError, CallResult, Frame, Malformed, read, write
 from connectors.ocpp.orders import Answer, NoAnswer
-from loadmgr.ports import Emit
+from loadmgr.ports import Emit, Kept
 
 MALFORMED_PER_MINUTE = 20
 MESSAGES_PER_S = 20.0
@@ -63,6 +64,7 @@ class Connection:
         subprotocol: str,
         hear: Hear,
         emit: Emit,
+        kept: Kept,
         *,
         answer_s: float,
         grace_s: float,
@@ -71,6 +73,7 @@ class Connection:
         self._subprotocol = subprotocol
         self._hear = hear
         self._emit = emit
+        self._kept = kept
         self._answer_s = answer_s
         self._loop = asyncio.get_running_loop()
         self._ready_at_s = self._loop.time() + grace_s
@@ -78,6 +81,7 @@ class Connection:
         self._one_open = asyncio.Lock()  # first come, first served: an order waits for one CALL
         self._open: tuple[str, asyncio.Future[Answer | None]] | None = None
         self._over: str | None = None  # why, once it is
+        self._last_words: set[asyncio.Task[None]] = set()  # that wait to be answered
         self._malformed: deque[float] = deque(maxlen=MALFORMED_PER_MINUTE + 1)
 
     # ── Asking ────────────────────────────────────────────────────────────────────────────
@@ -157,6 +161,8 @@ class Connection:
             self.abandon(_why(closed))
         finally:
             self.abandon("stopped")
+            for waiting in self._last_words:
+                waiting.cancel()  # it is told again
         return self._over or ""
 
     async def _take(self, message: str | bytes) -> None:
@@ -186,6 +192,9 @@ class Connection:
             # A mistake of ours must not cost the station its connection.
             _log.exception("no sense could be made of %s", call.action)
             reply = CallError(call.id, "InternalError", "")
+        if heard.final:
+            self._take_last_word(call, heard)
+            return
         try:
             await self._socket.send(write(reply))
         finally:
@@ -193,6 +202,22 @@ class Connection:
             for event in heard.events:
                 self._emit(event)
             self._spoken.set()
+
+    def _take_last_word(self, call: Call, heard: Heard) -> None:
+        """The other way round, and beside all else: a disk may take its time."""
+        for event in heard.events:
+            self._emit(event)
+        self._spoken.set()
+        waiting = self._loop.create_task(self._answer_when_kept(call, heard))
+        self._last_words.add(waiting)
+        waiting.add_done_callback(self._last_words.discard)
+
+    async def _answer_when_kept(self, call: Call, heard: Heard) -> None:
+        reply: Frame = CallResult(call.id, heard.reply)
+        if not await self._kept():
+            reply = CallError(call.id, "InternalError", "it cannot be stored now: tell it again")
+        with suppress(ConnectionClosed):
+            await self._socket.send(write(reply))
 
     def _settle(self, answer: Answer) -> None:
         if self._open is None or self._open[0] != answer.id or self._open[1].done():

@@ -30,6 +30,8 @@ class Heard:
 
     reply: dict[str, Any]
     events: tuple[Event, ...] = ()
+    final: bool = False
+    """The station forgets it once it is answered, and nobody tells it a second time."""
 
 
 class Wrong(Exception):

@@ -35,7 +35,7 @@ from loadmgr.events import (
     StationDisconnected,
 )
 from loadmgr.model import EvseId, StationId
-from loadmgr.ports import Context, Emit, Options
+from loadmgr.ports import Context, Emit, Kept, Options
 
 LONGEST_MESSAGE = 64 * 1024
 HANDSHAKE_S = 10.0
@@ -97,6 +97,7 @@ class OcppGateway:
         }
         self._closing: set[asyncio.Task[None]] = set()
         self._emit: Emit = lambda event: None
+        self._kept: Kept = _unkept
         self._port: int | None = None
         self._listening = asyncio.Event()
         self._dialects = {f"ocpp{v}": _DIALECTS[f"ocpp{v}"] for v in opts.versions}
@@ -122,7 +123,7 @@ class OcppGateway:
         await self._listening.wait()
         return self.url
 
-    async def run(self, emit: Emit) -> None:
+    async def run(self, emit: Emit, kept: Kept) -> None:
         """Accept stations and report what they say until cancelled.
 
         Raises
@@ -130,7 +131,7 @@ class OcppGateway:
         OSError
             The port cannot be had.
         """
-        self._emit = emit
+        self._emit, self._kept = emit, kept
         try:
             server = await self._open(self._site.offline.lost_after_s)
         except OSError as error:
@@ -223,6 +224,7 @@ class OcppGateway:
             dialect.SUBPROTOCOL,
             hear,
             self._emit,
+            self._kept,
             answer_s=self._options.answer_s,
             grace_s=BOOT_GRACE_S,
         )
@@ -314,6 +316,11 @@ class OcppGateway:
         link = self._present.get(StationId(station))
         if link is not None:
             await link.connection.close(POLICY_VIOLATION, reason)
+
+
+async def _unkept() -> bool:
+    """Before it runs, nobody listens."""
+    return False
 
 
 async def _close(server: Server) -> None:

@@ -105,7 +105,7 @@ def _stop_transaction(said: Payload, who: Speaker, known: Transactions) -> Heard
     _claim(id, who, known)
     reply = {"idTagInfo": {"status": "Accepted"}} if "idTag" in said else {}
     if known.has_ended(who.station, id):
-        return Heard(reply)
+        return Heard(reply, final=True)
     transaction = known.end(who.station, id)
     if transaction is None:
         # It began before this process did, and the message does not say where. Its number is
@@ -113,12 +113,10 @@ def _stop_transaction(said: Payload, who: Speaker, known: Transactions) -> Heard
         ended = tuple(
             SessionEnded(at=who.at, evse=evse.id, transaction_id=id) for evse in who.evses.values()
         )
-        return Heard(reply, ended)
+        return Heard(reply, ended, final=True)
     energy_wh = metering.energy_between(transaction.start_wh, float(said["meterStop"]))
-    return Heard(
-        reply,
-        (SessionEnded(at=who.at, evse=transaction.evse, transaction_id=id, energy_wh=energy_wh),),
-    )
+    over = SessionEnded(at=who.at, evse=transaction.evse, transaction_id=id, energy_wh=energy_wh)
+    return Heard(reply, (over,), final=True)
 
 
 def _meter_values(said: Payload, who: Speaker, known: Transactions) -> Heard:

@@ -143,7 +143,7 @@ def _transaction_event(said: Payload, who: Speaker, known: Transactions) -> Hear
     evse = _place(said, id, who, known)
     reply = {"idTokenInfo": {"status": "Accepted"}} if "idToken" in said else {}
     if said["eventType"] != "Started" and known.has_ended(who.station, id):
-        return Heard(reply)
+        return Heard(reply, final=ended)
     if evse is None:
         return _nowhere(said, id, who, known)
     found = _readings(said, evse, who)
@@ -163,7 +163,7 @@ def _transaction_event(said: Payload, who: Speaker, known: Transactions) -> Hear
         transaction_id=id,
         energy_wh=metering.energy_between(start_wh, energies[-1] if energies else None),
     )
-    return Heard(reply, (*events, over))
+    return Heard(reply, (*events, over), final=True)
 
 
 def _place(said: Payload, id: str, who: Speaker, known: Transactions) -> Evse | None:
@@ -190,6 +190,7 @@ def _nowhere(said: Payload, id: str, who: Speaker, known: Transactions) -> Heard
         tuple(
             SessionEnded(at=who.at, evse=evse.id, transaction_id=id) for evse in who.evses.values()
         ),
+        final=True,
     )
 
 

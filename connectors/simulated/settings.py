@@ -29,6 +29,8 @@ _DEFAULTS = (
         "TxUpdatedMeasurands",
         f"{CURRENT},{POWER},{ENERGY}",
     ),
+    Setting("TransactionMessageAttempts", "OCPPCommCtrlr", "MessageAttempts", "3"),
+    Setting("TransactionMessageRetryInterval", "OCPPCommCtrlr", "MessageAttemptInterval", "5"),
     Setting("AuthorizeRemoteTxRequests", "AuthCtrlr", "AuthorizeRemoteStart", "false"),
     Setting(
         "ChargingScheduleAllowedChargingRateUnit", "SmartChargingCtrlr", "RateUnit", "A,W", True
@@ -49,7 +51,12 @@ _DEFAULTS = (
 _WORDS = {"ChargingScheduleAllowedChargingRateUnit": "Current,Power"}
 """Where 1.6 has words for what are letters in 2.0.1."""
 
-_WHOLE = {"HeartbeatInterval", "MeterValueSampleInterval"}
+_WHOLE = {
+    "HeartbeatInterval",
+    "MeterValueSampleInterval",
+    "TransactionMessageAttempts",
+    "TransactionMessageRetryInterval",
+}
 
 
 class Settings:
@@ -68,6 +75,16 @@ class Settings:
     def sample_s(self) -> float:
         """0: no samples."""
         return float(self._value["MeterValueSampleInterval"])
+
+    @property
+    def attempts(self) -> int:
+        """How often a message about a transaction is told to a back end that would not have it."""
+        return int(self._value["TransactionMessageAttempts"])
+
+    @property
+    def retry_s(self) -> float:
+        """Between the first and the second time; each later pause is longer by as much."""
+        return float(self._value["TransactionMessageRetryInterval"])
 
     @property
     def measurands(self) -> frozenset[str]:

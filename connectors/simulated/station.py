@@ -82,6 +82,8 @@ class SimulatedStation:
         self._presented: dict[int, str] = {}  # tokens waiting to be authorised
         self._asked: deque[tuple[str, int | None]] = deque()
         self._untold: deque[Moment] = deque()
+        self._told_in_vain = 0  # the first of them
+        self._tells_again_s = float("-inf")
         self._serials: dict[int, int] = {}  # next seqNo, by EVSE number
         self._said: dict[int, Payload] = {}  # last status told, by EVSE number
         self._state: dict[int, str] = {}  # last chargingState told
@@ -276,16 +278,24 @@ class SimulatedStation:
                 self._note_meter(number, "MeterValuePeriodic")
 
     async def _tell_moments(self, wire: Wire) -> None:
-        """In their order; what the link swallowed is told again on the next one."""
-        while self._untold:
+        """In their order; what the link swallowed is told again on the next one, and what the
+        back end would not have some times (1.6 sections 3.7 and 9.1, 2.0.1 E13).
+        """
+        while self._untold and self._clock.now_s() >= self._tells_again_s:
             moment = self._untold[0]
             transaction = moment.transaction
             if transaction is None or transaction.id or isinstance(moment, Begun):
                 terminals = len(self.model.outlets[moment.number].wiring.terminals)
                 call = self._dialect.moment(moment, self.settings, terminals)
                 answer = await self._say(wire, call)
+                if answer is None and self._told_in_vain + 1 < self.settings.attempts:
+                    self._told_in_vain += 1
+                    pause_s = self.settings.retry_s * self._told_in_vain
+                    self._tells_again_s = self._clock.now_s() + pause_s
+                    return
                 if answer is not None and isinstance(moment, Begun):
                     self._take_name(moment, answer)
+            self._told_in_vain = 0
             self._untold.popleft()
 
     def _take_name(self, begun: Begun, answer: Payload) -> None:

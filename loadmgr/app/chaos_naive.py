@@ -85,9 +85,13 @@ class Naive:
         for watcher in self.on_event:
             watcher(event, self._nothing)
 
+    async def kept(self) -> bool:
+        """Whatever it hears: it keeps no journal, and does not mind."""
+        return True
+
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.gateway.run(self.emit))
+            tasks.create_task(self.gateway.run(self.emit, self.kept))
             for source in self.sources:
                 tasks.create_task(source.run(self.emit))
             while True:

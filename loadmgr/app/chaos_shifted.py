@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from loadmgr.ports import Emit
+from loadmgr.ports import Emit, Kept
 
 
 class Shifted:
@@ -15,12 +15,12 @@ class Shifted:
     def __init__(self, inner: Any, off: timedelta) -> None:
         self._inner, self._off = inner, off
 
-    async def run(self, emit: Emit) -> None:
+    async def run(self, emit: Emit, *kept: Kept) -> None:
         off = self._off
         if not off:
-            await self._inner.run(emit)
+            await self._inner.run(emit, *kept)
         else:
-            await self._inner.run(lambda event: emit(replace(event, at=event.at + off)))
+            await self._inner.run(lambda event: emit(replace(event, at=event.at + off)), *kept)
 
     async def execute(self, order: Any) -> Any:
         outcome = await self._inner.execute(order)

@@ -20,8 +20,8 @@ from loadmgr.core import doubt
 from loadmgr.core.span import FRESH, Span, Spans, may_ramp, span
 from loadmgr.core.state import MeterState, State
 from loadmgr.events import CircuitMeasured
-from loadmgr.model import CircuitId, Evse, Meter, MeterId, Site
-from loadmgr.units import NOTHING, PHASES, PerPhase, Phase, add, higher, subtract
+from loadmgr.model import CircuitId, Evse, EvseId, Meter, MeterId, Site
+from loadmgr.units import NOTHING, PHASES, PerPhase, Phase, add, higher, lower, subtract
 
 HOLD = timedelta(seconds=30)
 BUCKET = timedelta(seconds=5)
@@ -29,6 +29,7 @@ CALM = timedelta(minutes=15)  # a load that switches more slowly than this is no
 CALM_BUCKET = timedelta(minutes=1)
 LOOKS_BACK = timedelta(seconds=6)  # a sample that a reading can still be held against
 GOOD_TO_RETURN = 3
+SETTLED_A = 0.5  # by less than that a car's readings differ though it does not change
 ABSURD = 20.0  # times the rating: no fuse would let that through
 
 
@@ -56,10 +57,14 @@ def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
     followed = _sum(span.followed for span in spans.values())
     certain = _sum(span.certain for span in spans.values())
     lowest, top, sure = (subtract(shown_a, cars_a) for cars_a in (most, least, certain))
+    before = known.building_a if known.at is not None else lowest
+    loose = _loose(site.below[meter.circuit], spans)
+    shade = _shade(known, loose, subtract(sure, before), settled=_apart(most, least) < SETTLED_A)
+    if shade is not None:
+        lowest, sure = add(lowest, subtract(loose, shade)), subtract(sure, shade)
     overloaded = tuple(shown_a[p] > circuit.usable_a[p] for p in PHASES)
     if any(shown_a[p] > circuit.rating_a[p] for p in PHASES):
         top = higher(top, sure)  # a car that may be on another phase is no relief to count on
-    before = known.building_a if known.at is not None else lowest
     estimate = [
         # No benefit of the doubt for a phase that is over its limit right now.
         max(0.0, top[p] if overloaded[p] else min(max(before[p], lowest[p]), sure[p]))
@@ -80,6 +85,8 @@ def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
         if _all_heard(site, state, meter, event.at)
         else known.calm_peaks,
         cars_most_a={evse: span.most for evse, span in spans.items()},
+        loose_a=loose,
+        shade_a=shade,
     )
 
 
@@ -141,6 +148,28 @@ def _placed(evse: Evse, span: Span, shown_a: PerPhase, in_place: bool) -> Span:
         return span
     found = _only(there, span.least)
     return replace(span, least=found, certain=found)
+
+
+def _loose(evses: Iterable[Evse], spans: Mapping[EvseId, Span]) -> PerPhase:
+    """What cars can draw on each phase that may as well be on another."""
+    unknown = (spans[evse.id] for evse in evses if not evse.wiring.known)
+    return _sum(subtract(span.most, span.certain) for span in unknown)
+
+
+def _shade(known: MeterState, loose: PerPhase, room: PerPhase, *, settled: bool) -> PerPhase | None:
+    """How much of that the estimate takes to be on each phase, since those cars came to rest.
+
+    A car that does not change hides no change of the building, wherever it is. None: it changes.
+    """
+    if _apart(loose, known.loose_a) >= SETTLED_A:
+        return None
+    if known.shade_a is not None:
+        return lower(known.shade_a, loose)
+    return lower(loose, higher(room, NOTHING)) if settled else None
+
+
+def _apart(one: PerPhase, other: PerPhase) -> float:
+    return max(abs(one[p] - other[p]) for p in PHASES)
 
 
 def _only(there: Sequence[Phase], current_a: PerPhase) -> PerPhase:

@@ -162,7 +162,7 @@ class Engine:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._scribe.run(), name="scribe")
             tasks.create_task(self._beat(), name="beat")
-            tasks.create_task(self._gateway.run(self.emit), name="gateway")
+            tasks.create_task(self._gateway.run(self.emit, self.written), name="gateway")
             for source in self._sources:
                 tasks.create_task(source.run(self.emit))
 

@@ -9,7 +9,7 @@ from loadmgr.core.state import State
 from loadmgr.engine.clock import SteadyClock
 from loadmgr.events import Confirmed, Event, EvseMeasured, Order, Outcome, ReadFallback
 from loadmgr.model import Site
-from loadmgr.ports import Emit, Gateway
+from loadmgr.ports import Emit, Gateway, Kept
 
 
 class Pretending:
@@ -23,8 +23,8 @@ class Pretending:
         self._site = site
         self._clock = clock
 
-    async def run(self, emit: Emit) -> None:
-        await self._gateway.run(emit)
+    async def run(self, emit: Emit, kept: Kept) -> None:
+        await self._gateway.run(emit, kept)
 
     async def execute(self, order: Order) -> Outcome:
         reads = isinstance(order, ReadFallback)

@@ -25,7 +25,7 @@ from loadmgr.events import (
     StationDisconnected,
 )
 from loadmgr.model import EvseId, StationId
-from loadmgr.ports import Emit
+from loadmgr.ports import Emit, Kept
 from loadmgr.simulate.chaos_faults import Kind
 from loadmgr.simulate.clock import every
 from loadmgr.simulate.gateway import SimulatedGateway, _Link, _started
@@ -68,7 +68,7 @@ class ChaosGateway(SimulatedGateway):
         await asyncio.sleep(link.chance.uniform(0.0, self._meter_interval_s))
         await every(self._meter_interval_s, partial(self._report_meters, link))
 
-    async def run(self, emit: Emit) -> None:
+    async def run(self, emit: Emit, kept: Kept) -> None:
         """Be the engine's ears until it dies; stations come back when they notice a listener."""
         self._emit = emit
         self._running = {

@@ -28,7 +28,7 @@ from loadmgr.events import (
     StatusChanged,
 )
 from loadmgr.model import ConnectorStatus, EvseId, Session, StationId
-from loadmgr.ports import Clock, Emit
+from loadmgr.ports import Clock, Emit, Kept
 from loadmgr.simulate.arrivals import Visit
 from loadmgr.simulate.orders import lost, obey
 from loadmgr.simulate.outlet import Transaction
@@ -76,7 +76,7 @@ class SimulatedGateway:
 
     # ── Gateway ──
 
-    async def run(self, emit: Emit) -> None:
+    async def run(self, emit: Emit, kept: Kept) -> None:
         """Connect every station and report what they say until cancelled."""
         self._emit = emit
         try:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
 
 from loadmgr.core import building
 from loadmgr.core.building import BUCKET, HOLD, believed
-from loadmgr.model import CircuitId, ConnectorStatus, Meter, MeterId, Wiring
+from loadmgr.model import CircuitId, ConnectorStatus, Meter, MeterId
 from tests.core.talk import L1, L2, L3, MAIN, Talk, bay, fuse, metered, site_of
 
 
@@ -221,7 +220,6 @@ def test_a_charger_that_reports_power_only_is_never_credited_with_more_than_it_m
 
 
 def test_readings_on_rotated_wiring_are_taken_from_the_right_phase():
-    from tests.core.talk import L1, L2, L3
 
     talk = Talk(metered(bay("A", "main", L2, L3, L1)))
     talk.ready("A")
@@ -236,25 +234,6 @@ def test_readings_on_rotated_wiring_are_taken_from_the_right_phase():
 
 def lendable(talk: Talk) -> tuple[float, ...]:
     return building.believed(talk.site, talk.state, talk.now, at_most=True)[MAIN]
-
-
-def test_what_a_car_would_need_on_all_phases_is_not_lent_out_while_it_is_on_one_nobody_knows():
-    """Found by chaos, seed 40115: it went from one phase to three."""
-    unknown = Wiring((L1, L2, L3), known=False)
-    talk = Talk(metered(bay("A", wiring=unknown)))
-    talk.ready("A")
-    talk.building(10.0)
-    talk.holds("A", 16.0)
-    for second in range(60):
-        if second % 5 == 0:
-            talk.draws("A", 16.0, 0.0, 0.0)
-        talk.after(1).meter(10.0, 26.0, 10.0)
-    assert lendable(talk) == pytest.approx((10.0, 26.0, 10.0))
-    for second in range(60):
-        if second % 5 == 0:
-            talk.draws("A", 16.0, 16.0, 16.0)
-        talk.after(1).meter(26.0, 26.0, 26.0)
-    assert lendable(talk) == pytest.approx((10.0, 10.0, 10.0)), "wherever its phases are"
 
 
 def test_a_sample_of_a_meter_the_site_does_not_have_changes_nothing():
@@ -285,22 +264,6 @@ def test_a_charger_whose_readings_froze_does_not_keep_a_fuse_overloaded():
         talk.after(5).draws("A", 16.0)
         talk.meter(64.0, 64.0, 64.0)
     assert min(building.believed(talk.site, talk.state, talk.now)[MAIN]) >= 49.0 - 1e-9
-
-
-def test_what_relieves_an_overloaded_fuse_is_only_what_is_surely_on_it():
-    """Found by chaos, seed 6008: a car was paused that was on another phase, and nothing fell."""
-    talk = Talk(metered(bay("A"), bay("B", "main", L1, wiring=Wiring((L1,), known=False))))
-    talk.ready("A", "B")
-    talk.building(30.0)
-    for evse in ("A", "B"):
-        talk.holds(evse, 10.0)
-    for _ in range(4):
-        talk.after(5).draws("A", 10.0)
-        talk.draws("B", 10.0, 0.0, 0.0)
-        talk.meter(50.0, 40.0, 40.0)
-    talk.after(1).meter(59.0, 70.0, 49.0)
-    assert load(talk)[1] == pytest.approx(60.0), "nothing says that the other car is on L2"
-    assert load(talk)[2] == pytest.approx(30.0), "and L3 is not overloaded"
 
 
 def test_a_building_that_rises_behind_a_raise_is_seen_when_the_car_tells_that_it_has_not_moved():
@@ -407,51 +370,3 @@ def test_what_a_charger_tells_long_after_it_gave_nothing_makes_the_building_no_s
     talk.after(5).draws("A", 8.0)
     talk.meter(18.0, 18.0, 18.0)
     assert talk.of("A").rests_since is None
-
-
-def on_an_unknown_phase() -> Talk:
-    """A car draws 24 A from one phase, nobody knows which, beside a building of 15, 7 and 12 A."""
-    talk = Talk(metered(bay("A", wiring=Wiring((L1, L2, L3), known=False))))
-    talk.ready("A")
-    talk.building(15.0, 7.0, 12.0)
-    talk.holds("A", 24.0)
-    for _ in range(6):
-        talk.after(5).draws("A", 24.0, 0.0, 0.0)
-        talk.meter(15.0, 31.0, 12.0)
-    return talk
-
-
-def test_a_car_on_an_unknown_phase_is_taken_off_none_that_shows_less_than_it_draws() -> None:
-    """Found by chaos, seed 160209: the building grew on another phase, and the car went to all."""
-    talk = on_an_unknown_phase()
-    assert load(talk) == (15.0, 7.0, 12.0)
-    talk.after(5).draws("A", 24.0, 0.0, 0.0)
-    talk.meter(19.0, 31.0, 12.0)
-    assert load(talk) == (19.0, 7.0, 12.0)
-
-
-def test_a_car_that_may_be_on_several_phases_is_taken_off_none() -> None:
-    talk = on_an_unknown_phase()
-    for _ in range(3):
-        talk.after(5).draws("A", 24.0, 0.0, 0.0)
-        talk.meter(40.0, 31.0, 12.0)
-    assert load(talk)[0] >= 15.0 and load(talk)[2] == 12.0
-    assert believed(talk.site, talk.state, talk.now, at_most=True)[MAIN] == (40.0, 31.0, 12.0)
-
-
-def test_a_car_on_an_unknown_phase_is_taken_off_none_while_phases_may_be_exchanged() -> None:
-    talk = on_an_unknown_phase()
-    talk.after(1).meter(31.0, 15.0, 12.0)
-    talk.draws("A", 24.0, 0.0, 0.0)
-    talk.after(1).meter(31.0, 15.0, 12.0)
-    assert load(talk) == (31.0, 31.0, 31.0)
-
-
-def test_a_car_on_an_unknown_phase_makes_room_by_as_much_as_is_too_much() -> None:
-    talk = on_an_unknown_phase()
-    talk.site = replace(talk.site, circuits=(replace(talk.site.circuits[0], margin_a=3.0),))
-    for shown_a in (50.0, 62.0):  # of 60 A, less than 63 A: of those 24 A are the car's
-        talk.after(5).draws("A", 24.0, 0.0, 0.0)
-        talk.meter(20.0, shown_a, 20.0)
-    assert load(talk)[1] == 38.0
-    assert 21.0 <= talk.target("A") <= 22.0

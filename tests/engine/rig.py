@@ -31,8 +31,8 @@ class Listening:
         self.left: list[tuple[float, Order]] = []
         self.before_leaving: Callable[[Order], None] = lambda order: None
 
-    async def run(self, emit: Any) -> None:
-        await self.gateway.run(emit)
+    async def run(self, emit: Any, kept: Any) -> None:
+        await self.gateway.run(emit, kept)
 
     async def execute(self, order: Order) -> Outcome:
         self.before_leaving(order)

@@ -20,7 +20,7 @@ from tests.app.test_story_on_sockets import STORY
 class Nobody:
     """A gateway to no station."""
 
-    async def run(self, emit: object) -> None:
+    async def run(self, emit: object, kept: object) -> None:
         await asyncio.get_running_loop().create_future()
 
 

@@ -25,7 +25,7 @@ from loadmgr.events import (
     StationDisconnected,
 )
 from loadmgr.model import EvseId, Limit, Session, StationId
-from loadmgr.ports import Emit
+from loadmgr.ports import Emit, Kept
 from tests.core.talk import MAIN, bay, no_answer, site_of
 
 WITHIN_S = 1.0
@@ -42,7 +42,7 @@ class Obedient:
         self.all_full = asyncio.Event()
         self.all_lowered = asyncio.Event()
 
-    async def run(self, emit: Emit) -> None:
+    async def run(self, emit: Emit, kept: Kept) -> None:
         for name in self.names:
             now = self.clock.now()
             emit(StationConnected(at=now, station=StationId(name), connection=1, protocol=""))

@@ -44,6 +44,10 @@ T0 = EPOCH.timestamp()
 VISIT = Visit(evse=A, arrives_s=T0 + 10, leaves_s=T0 + 3600, car=CarSpec(), token="TAG")
 
 
+async def stored() -> bool:
+    return True
+
+
 class World:
     """A gateway running in virtual time, and all it said."""
 
@@ -77,7 +81,7 @@ def play_out(story: Callable[[World], Awaitable[None]], temper: Temper = Temper(
 
     async def main() -> World:
         world = World(temper)
-        running = asyncio.create_task(world.gateway.run(world.events.append))
+        running = asyncio.create_task(world.gateway.run(world.events.append, stored))
         await asyncio.sleep(10)
         await world.gateway.plug(VISIT)
         await asyncio.sleep(20)

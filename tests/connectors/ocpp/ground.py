@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from connectors.ocpp.gateway import OcppGateway, connect
 from loadmgr.events import Event
 from loadmgr.model import Circuit, CircuitId, Evse, EvseId, Offline, Site, StationId, Wiring
-from loadmgr.ports import Context
+from loadmgr.ports import Context, Kept
 from loadmgr.units import Phase
 
 E = TypeVar("E")
@@ -24,6 +24,10 @@ PASSWORDS = {NORTH: "north-secret-0123456", SOUTH: "00112233445566778899aabbccdd
 class WallClock:
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+
+async def stored() -> bool:
+    return True
 
 
 def evse(id: str, station: str, number: int = 1, terminals: str = "123") -> Evse:
@@ -81,12 +85,14 @@ async def until(true: Callable[[], bool], timeout: float = 5.0) -> None:
 
 
 @asynccontextmanager
-async def running(options: dict[str, Any] | None = None, **kwargs: Any) -> AsyncIterator[Ground]:
+async def running(
+    options: dict[str, Any] | None = None, kept: Kept = stored, **kwargs: Any
+) -> AsyncIterator[Ground]:
     """A gateway without passwords unless the options say otherwise."""
     chosen = {"listen": "127.0.0.1:0", "security_profile": 0, **(options or {})}
     gateway = connect(chosen, context(**kwargs))
     events: list[Event] = []
-    task = asyncio.create_task(gateway.run(events.append))
+    task = asyncio.create_task(gateway.run(events.append, kept))
     ground = Ground(gateway, task, events=events)
     try:
         async with asyncio.timeout(5):

@@ -40,6 +40,7 @@ class Backend:
             "Authorize": self._token(),
             "StartTransaction": {"transactionId": 41} | self._token(),
         }
+        self.refused: list[bool] = []  # whether each next end of a transaction is
         self.connections = 0
         self.socket: ServerConnection | None = None
         self._serials = itertools.count(1)
@@ -64,6 +65,9 @@ class Backend:
                         validator = get_validator(MessageType.Call, action, self.version)
                         validator.validate(payload)
                         self.said.append((action, payload))
+                        if _ends(action, payload) and self.refused and self.refused.pop(0):
+                            await socket.send(json.dumps([4, serial, "InternalError", "", {}]))
+                            continue
                         answer = self.answers.get(action, {})
                         await socket.send(json.dumps([3, serial, answer]))
                     case [3 | 4, serial, *_] as reply:
@@ -87,8 +91,16 @@ class Backend:
             get_validator(MessageType.CallResult, action, self.version).validate(reply[2])
         return reply[2]
 
+    def ends(self) -> list[dict[str, Any]]:
+        """What it was told of transactions that are over, each time."""
+        return [payload for action, payload in self.said if _ends(action, payload)]
+
     def heard(self, action: str) -> list[dict[str, Any]]:
         return [payload for said, payload in self.said if said == action]
+
+
+def _ends(action: str, payload: dict[str, Any]) -> bool:
+    return action == "StopTransaction" or payload.get("eventType") == "Ended"
 
 
 @asynccontextmanager

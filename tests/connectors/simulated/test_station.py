@@ -425,3 +425,19 @@ async def test_out_of_service_it_starts_nothing():
         station.plug(1, CAR, "TAG1")
         await until(lambda: back.heard("Authorize"))
         assert station.model.outlets[1].transaction is None
+
+
+@BOTH
+@pytest.mark.parametrize("refusals", [1, 5])
+async def test_what_the_back_end_would_not_have_is_told_again_and_at_last_given_up(
+    version, refusals
+):
+    async with backend(version) as back, charging_station(back) as station:
+        await start_charging(back, station)
+        back.refused = [True] * refusals
+        station.unplug(1)
+        await until(lambda: len(back.ends()) == min(refusals + 1, 3))
+        assert len({str(end) for end in back.ends()}) == 1, "the same each time"
+        station.plug(1, CAR, "TAG2")
+        await until(lambda: station.model.outlets[1].transaction)
+        assert len(back.ends()) <= 3
