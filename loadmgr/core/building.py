@@ -85,6 +85,7 @@ def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
         if _all_heard(site, state, meter, event.at)
         else known.calm_peaks,
         cars_most_a={evse: span.most for evse, span in spans.items()},
+        cars_least_a={evse: span.followed for evse, span in spans.items()},
         loose_a=loose,
         shade_a=shade,
     )
@@ -94,7 +95,8 @@ def looked_back(site: Site, state: State, meter: Meter, evse: Evse, now: datetim
     """The meter's state once a car has told what it draws after the last sample.
 
     While a car may be ramping, a building that rises looks like the car. But when the sample was
-    taken the car drew no more than before or after it: what it did not draw was the building.
+    taken the car drew no more than before or after it: what it did not draw was the building. And
+    it may have drawn as little then as it tells now: no more of the sample is lent out.
     """
     known = state.meters[meter.id]
     if known.at is None or now - known.at > LOOKS_BACK:
@@ -104,6 +106,7 @@ def looked_back(site: Site, state: State, meter: Meter, evse: Evse, now: datetim
         told = span(evse, replace(belief, raised_at=None), now, site.voltage_v)
     else:
         told = _span(site, state, evse, now)
+    known = _with_less(known, evse, told.followed)
     if told.most == known.cars_most_a.get(evse.id):
         return known
     cars_most_a = {**known.cars_most_a, evse.id: told.most}
@@ -118,6 +121,15 @@ def looked_back(site: Site, state: State, meter: Meter, evse: Evse, now: datetim
         peaks=_hold(known.peaks, now, building, HOLD, BUCKET),
         cars_most_a=cars_most_a,
     )
+
+
+def _with_less(known: MeterState, evse: Evse, least_a: PerPhase) -> MeterState:
+    before = known.cars_least_a.get(evse.id, NOTHING)
+    if all(before[p] <= least_a[p] for p in PHASES):
+        return known
+    cars_least_a = {**known.cars_least_a, evse.id: lower(before, least_a)}
+    rest = subtract(doubt.shown_again(known), _sum(cars_least_a.values()))
+    return replace(known, cars_least_a=cars_least_a, at_most_a=higher(known.at_most_a, rest))
 
 
 def _plausible(current_a: PerPhase, rating_a: PerPhase) -> bool:

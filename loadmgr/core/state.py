@@ -160,6 +160,7 @@ class MeterState:
     at_most_a: PerPhase = NOTHING  # and the most it can be, if the cars draw the least they can
     # The most that each car can have drawn when the last sample came.
     cars_most_a: Mapping[EvseId, PerPhase] = field(default_factory=dict)
+    cars_least_a: Mapping[EvseId, PerPhase] = field(default_factory=dict)  # and the least
     loose_a: PerPhase = NOTHING  # what cars can draw on each phase that may as well be on another
     shade_a: PerPhase | None = None  # how much of that is taken to be there, once it has settled
     peaks: tuple[tuple[datetime, PerPhase], ...] = ()  # of the last half minute, in buckets

@@ -370,3 +370,22 @@ def test_what_a_charger_tells_long_after_it_gave_nothing_makes_the_building_no_s
     talk.after(5).draws("A", 8.0)
     talk.meter(18.0, 18.0, 18.0)
     assert talk.of("A").rests_since is None
+
+
+def test_a_car_that_tells_less_after_a_sample_may_have_drawn_so_little_in_it() -> (
+    None
+):
+    """Found by chaos, seed 500409: its limit ended while the building rose, and it was lent what
+    it had drawn.
+    """
+    talk = quiet(4.0)
+    talk.holds("A", 14.0)
+    for _ in range(4):
+        talk.after(5).draws("A", 14.0)
+        talk.meter(18.0, 18.0, 18.0)
+    talk.after(5).meter(11.0, 11.0, 11.0)
+    assert lendable(talk) == pytest.approx((4.0, 4.0, 4.0)), "it is taken for the car"
+    talk.after(1).draws("A", 0.0)
+    assert lendable(talk) == pytest.approx((11.0, 11.0, 11.0))
+    talk.after(4).meter(4.0, 4.0, 4.0)
+    assert lendable(talk) == pytest.approx((4.0, 4.0, 4.0)), "and it was: the next sample tells"
