@@ -46,6 +46,18 @@ def subtract(one: PerPhase, other: PerPhase) -> PerPhase:
     return (one[0] - other[0], one[1] - other[1], one[2] - other[2])
 
 
+def total(currents_a: Iterable[PerPhase]) -> PerPhase:
+    found = NOTHING
+    for current_a in currents_a:
+        found = add(found, current_a)
+    return found
+
+
+def farthest(one: PerPhase, other: PerPhase) -> float:
+    """The difference on the phase on which they differ most."""
+    return max(abs(one[p] - other[p]) for p in PHASES)
+
+
 def lower(one: PerPhase, other: PerPhase) -> PerPhase:
     a, b, c = one
     d, e, f = other

@@ -12,16 +12,17 @@ when it has stayed down.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from loadmgr.core import doubt
-from loadmgr.core.span import FRESH, Span, Spans, may_ramp, span
+from loadmgr.core.places import SETTLED_A, loose, placed, shade
+from loadmgr.core.span import FRESH, Span, Spans, may_ramp, span, together
 from loadmgr.core.state import MeterState, State
 from loadmgr.events import CircuitMeasured
-from loadmgr.model import CircuitId, Evse, EvseId, Meter, MeterId, Site
-from loadmgr.units import NOTHING, PHASES, PerPhase, Phase, add, higher, lower, subtract
+from loadmgr.model import CircuitId, Evse, Meter, MeterId, Site
+from loadmgr.units import NOTHING, PHASES, PerPhase, add, farthest, higher, lower, subtract, total
 
 HOLD = timedelta(seconds=30)
 BUCKET = timedelta(seconds=5)
@@ -29,7 +30,6 @@ CALM = timedelta(minutes=15)  # a load that switches more slowly than this is no
 CALM_BUCKET = timedelta(minutes=1)
 LOOKS_BACK = timedelta(seconds=6)  # a sample that a reading can still be held against
 GOOD_TO_RETURN = 3
-SETTLED_A = 0.5  # by less than that a car's readings differ though it does not change
 ABSURD = 20.0  # times the rating: no fuse would let that through
 
 
@@ -46,31 +46,31 @@ def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
         return known if back else replace(known, good_in_a_row=0)
     known = doubt.judged(site, state, event)
     shown_a = doubt.shown(known, event)
+    below = site.below[meter.circuit]
     spans = {
-        evse.id: _placed(evse, _span(site, state, evse, event.at), shown_a, known.doubt is None)
-        for evse in site.below[meter.circuit]
+        evse.id: placed(evse, _span(site, state, evse, event.at), shown_a, known.doubt is None)
+        for evse in below
     }
-    least = _sum(span.least for span in spans.values())
-    most = _sum(span.most for span in spans.values())
-    # A car on its way down hides a building on its way up. What it frees is not lent out before
-    # it has shown where it went; nor what a car would need that goes from one phase to all.
-    followed = _sum(span.followed for span in spans.values())
-    certain = _sum(span.certain for span in spans.values())
-    lowest, top, sure = (subtract(shown_a, cars_a) for cars_a in (most, least, certain))
-    before = known.building_a if known.at is not None else lowest
-    loose = _loose(site.below[meter.circuit], spans)
-    shade = _shade(known, loose, subtract(sure, before), settled=_apart(most, least) < SETTLED_A)
-    if shade is not None:
-        lowest, sure = add(lowest, subtract(loose, shade)), subtract(sure, shade)
-    overloaded = tuple(shown_a[p] > circuit.usable_a[p] for p in PHASES)
+    cars = together(spans.values())
+    lowest, top, sure = (subtract(shown_a, a) for a in (cars.most, cars.least, cars.certain))
     if any(shown_a[p] > circuit.rating_a[p] for p in PHASES):
         top = higher(top, sure)  # a car that may be on another phase is no relief to count on
+    before = known.building_a if known.at is not None else lowest
+    loose_a = loose(below, spans)
+    settled = farthest(cars.most, cars.least) < SETTLED_A
+    shade_a = shade(known, loose_a, subtract(sure, before), settled=settled)
+    if shade_a is not None:
+        lowest, sure = add(lowest, subtract(loose_a, shade_a)), subtract(sure, shade_a)
+    overloaded = tuple(shown_a[p] > circuit.usable_a[p] for p in PHASES)
     estimate = [
         # No benefit of the doubt for a phase that is over its limit right now.
         max(0.0, top[p] if overloaded[p] else min(max(before[p], lowest[p]), sure[p]))
         for p in PHASES
     ]
     building: PerPhase = (estimate[0], estimate[1], estimate[2])
+    # A car on its way down hides a building on its way up. What it frees is not lent out before
+    # it has shown where it went; nor what a car would need that goes from one phase to all.
+    at_most_a = higher(building, higher(top, subtract(shown_a, cars.followed)))
     lost = known.at is None or event.at - known.at > timedelta(seconds=meter.lost_after_s)
     return replace(
         known,
@@ -79,15 +79,15 @@ def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
         sampled_at=event.sampled_at,
         good_in_a_row=1 if lost else known.good_in_a_row + 1,
         building_a=building,
-        at_most_a=higher(building, higher(top, subtract(shown_a, followed))),
+        at_most_a=at_most_a,
         peaks=_hold(known.peaks, event.at, building, HOLD, BUCKET),
         calm_peaks=_hold(known.calm_peaks, event.at, building, CALM, CALM_BUCKET)
         if _all_heard(site, state, meter, event.at)
         else known.calm_peaks,
         cars_most_a={evse: span.most for evse, span in spans.items()},
         cars_least_a={evse: span.followed for evse, span in spans.items()},
-        loose_a=loose,
-        shade_a=shade,
+        loose_a=loose_a,
+        shade_a=shade_a,
     )
 
 
@@ -110,7 +110,7 @@ def looked_back(site: Site, state: State, meter: Meter, evse: Evse, now: datetim
     if told.most == known.cars_most_a.get(evse.id):
         return known
     cars_most_a = {**known.cars_most_a, evse.id: told.most}
-    lowest = subtract(doubt.shown_again(known), _sum(cars_most_a.values()))
+    lowest = subtract(doubt.shown_again(known), total(cars_most_a.values()))
     if all(lowest[p] <= known.building_a[p] for p in PHASES):
         return replace(known, cars_most_a=cars_most_a)
     building = higher(known.building_a, lowest)
@@ -128,7 +128,7 @@ def _with_less(known: MeterState, evse: Evse, least_a: PerPhase) -> MeterState:
     if all(before[p] <= least_a[p] for p in PHASES):
         return known
     cars_least_a = {**known.cars_least_a, evse.id: lower(before, least_a)}
-    rest = subtract(doubt.shown_again(known), _sum(cars_least_a.values()))
+    rest = subtract(doubt.shown_again(known), total(cars_least_a.values()))
     return replace(known, cars_least_a=cars_least_a, at_most_a=higher(known.at_most_a, rest))
 
 
@@ -143,57 +143,6 @@ _SPANS = Spans()
 
 def _span(site: Site, state: State, evse: Evse, now: datetime) -> Span:
     return _SPANS.of(evse, state.evses[evse.id], now, site.voltage_v)
-
-
-def _placed(evse: Evse, span: Span, shown_a: PerPhase, in_place: bool) -> Span:
-    """Where nobody knows on which phase a car is: not where less is shown than it draws. Of what
-    may be on several phases nothing is certain; for it may go to the others, beside a building
-    that has grown there.
-    """
-    if evse.wiring.known:
-        return span
-    if not in_place:
-        return replace(span, least=span.certain, most=span.certain)
-    there = [p for p in PHASES if shown_a[p] >= span.least[p] * (1 - doubt.LESS) - doubt.LESS_A]
-    span = replace(span, most=_only(there, span.most))
-    if len(there) > 1 or span.certain != NOTHING:
-        return span
-    found = _only(there, span.least)
-    return replace(span, least=found, certain=found)
-
-
-def _loose(evses: Iterable[Evse], spans: Mapping[EvseId, Span]) -> PerPhase:
-    """What cars can draw on each phase that may as well be on another."""
-    unknown = (spans[evse.id] for evse in evses if not evse.wiring.known)
-    return _sum(subtract(span.most, span.certain) for span in unknown)
-
-
-def _shade(known: MeterState, loose: PerPhase, room: PerPhase, *, settled: bool) -> PerPhase | None:
-    """How much of that the estimate takes to be on each phase, since those cars came to rest.
-
-    A car that does not change hides no change of the building, wherever it is. None: it changes.
-    """
-    if _apart(loose, known.loose_a) >= SETTLED_A:
-        return None
-    if known.shade_a is not None:
-        return lower(known.shade_a, loose)
-    return lower(loose, higher(room, NOTHING)) if settled else None
-
-
-def _apart(one: PerPhase, other: PerPhase) -> float:
-    return max(abs(one[p] - other[p]) for p in PHASES)
-
-
-def _only(there: Sequence[Phase], current_a: PerPhase) -> PerPhase:
-    l1, l2, l3 = (current_a[p] if p in there else 0.0 for p in PHASES)
-    return (l1, l2, l3)
-
-
-def _sum(currents_a: Iterable[PerPhase]) -> PerPhase:
-    total = NOTHING
-    for current_a in currents_a:
-        total = add(total, current_a)
-    return total
 
 
 def _all_heard(site: Site, state: State, meter: Meter, now: datetime) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +18,7 @@ from loadmgr.core.ledger import (
 from loadmgr.core.state import EvseState
 from loadmgr.events import EvseMeasured
 from loadmgr.model import Evse, EvseId
-from loadmgr.units import NOTHING, PHASES, PerPhase, higher, lower, on_each
+from loadmgr.units import NOTHING, PHASES, PerPhase, higher, lower, on_each, total
 
 FOREVER = datetime.max.replace(tzinfo=UTC)
 FRESH = timedelta(seconds=15)
@@ -112,6 +112,17 @@ def has_frozen(belief: EvseState) -> bool:
 def may_ramp(belief: EvseState, now: datetime) -> bool:
     """It was raised a moment ago: the car may be anywhere below its limit."""
     return belief.raised_at is not None and AT_ONCE < now - belief.raised_at <= TRANSITION
+
+
+def together(spans: Iterable[Span]) -> Span:
+    """What several cars can be drawing between them."""
+    each = tuple(spans)
+    return Span(
+        least=total(span.least for span in each),
+        most=total(span.most for span in each),
+        certain=total(span.certain for span in each),
+        followed=total(span.followed for span in each),
+    )
 
 
 class Spans:

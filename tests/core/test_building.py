@@ -372,9 +372,7 @@ def test_what_a_charger_tells_long_after_it_gave_nothing_makes_the_building_no_s
     assert talk.of("A").rests_since is None
 
 
-def test_a_car_that_tells_less_after_a_sample_may_have_drawn_so_little_in_it() -> (
-    None
-):
+def test_a_car_that_tells_less_after_a_sample_may_have_drawn_so_little_in_it() -> None:
     """Found by chaos, seed 500409: its limit ended while the building rose, and it was lent what
     it had drawn.
     """
