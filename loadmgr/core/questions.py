@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from loadmgr.core.conduct import OVER_FOR
 from loadmgr.core.ledger import tolerated
 from loadmgr.core.span import may_ramp
 from loadmgr.core.state import EvseState, MeterState, State
@@ -21,6 +22,8 @@ def worth_asking(site: Site, state: State, evse: Evse, belief: EvseState, now: d
     asked = belief.asked_at
     if not belief.metered or belief.mute or (asked is not None and now - asked < ASK_APART):
         return False
+    if _may_disobey(belief, now):
+        return True
     ramps, descends = may_ramp(belief, now), _descends(belief, now)
     for circuit in map(site.circuit.__getitem__, site.path[evse.circuit]):
         if circuit.meter is None:
@@ -31,6 +34,14 @@ def worth_asking(site: Site, state: State, evse: Evse, belief: EvseState, now: d
         if (ramps or (descends and _is_over(circuit, known))) and _is_hidden(known, evse, belief):
             return True
     return False
+
+
+def _may_disobey(belief: EvseState, now: datetime) -> bool:
+    """It told too much once: the second time settles it, and may as well be now."""
+    since = belief.over_since
+    if since is None or belief.quarantine is not None or now - since < OVER_FOR:
+        return False
+    return belief.readings[-1].at - since < OVER_FOR
 
 
 def _may_convict(known: MeterState, belief: EvseState) -> bool:

@@ -64,8 +64,8 @@ def span(evse: Evse, belief: EvseState, now: datetime, voltage_v: float) -> Span
         certain = there if place == 0 else lower(certain, there)
     # A charger that tells more than it may draw must not make the building smaller.
     low = lower(low, evse.worst_a(allowed_current(evse, belief, now)))
-    if has_frozen(belief):
-        low = NOTHING
+    if has_frozen(belief) or fresh[-1].connection != belief.connection:
+        low = NOTHING  # who has gone, or come back anew, may have stopped meanwhile
     if may_ramp(belief, now):
         allowed = max((*lawful(belief, now), belief.fallback_a or 0.0))
         high = higher(high, evse.worst_a(min(evse.max_a, allowed)))

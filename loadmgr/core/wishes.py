@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 
 from loadmgr.core import questions
-from loadmgr.core.conduct import insisted
+from loadmgr.core.conduct import insisted, site_current
 from loadmgr.core.ledger import SILENT, unproven
 from loadmgr.core.settle import INCREASES_APART
+from loadmgr.core.span import FRESH
 from loadmgr.core.state import EvseState, Quarantine, State
 from loadmgr.events import (
     Order,
@@ -21,8 +22,8 @@ from loadmgr.events import (
     SetLimit,
     StopTransaction,
 )
-from loadmgr.model import Evse, Plan, Site
-from loadmgr.units import PHASES
+from loadmgr.model import CircuitId, Evse, Plan, Site
+from loadmgr.units import NOTHING, PHASES, PerPhase, higher, total
 
 RENEW_AT = 0.5  # of a limit's life
 LOWER_AGAIN = timedelta(seconds=10)  # between decreases that are refused
@@ -220,15 +221,28 @@ def _gives_in(belief: EvseState, quarantine: Quarantine, now: datetime) -> bool:
     return now - belief.readings[-1].at <= SILENT
 
 
-def _is_far_over(site: Site, state: State, evse: Evse) -> bool:
-    """A fuse above it carries what will make it trip: no time is left to see whether it follows."""
+def _is_far_over(site: Site, state: State, evse: Evse, now: datetime) -> bool:
+    """A fuse above it carries what will make it trip, by its meter or by what chargers below it
+    tell: no time is left to see whether it follows.
+    """
     for circuit in map(site.circuit.__getitem__, site.path[evse.circuit]):
-        if circuit.meter is None:
-            continue
-        shown_a = state.meters[circuit.meter].current_a
-        if any(0.0 < FAR_OVER * circuit.rating_a[p] < shown_a[p] for p in PHASES):
+        carried_a = _told(site, state, circuit.id, now)
+        if circuit.meter is not None:
+            carried_a = higher(carried_a, state.meters[circuit.meter].current_a)
+        if any(0.0 < FAR_OVER * circuit.rating_a[p] < carried_a[p] for p in PHASES):
             return True
     return False
+
+
+def _told(site: Site, state: State, circuit: CircuitId, now: datetime) -> PerPhase:
+    """What chargers below a circuit have told lately that they draw. [A]"""
+    lately = (
+        (evse, reading)
+        for evse in site.below[circuit]
+        for reading in state.evses[evse.id].readings[-1:]
+        if now - reading.at <= FRESH
+    )
+    return total(site_current(evse, reading) or NOTHING for evse, reading in lately)
 
 
 def _correction(
@@ -247,7 +261,7 @@ def _correction(
     if session is not None:
         if _gives_in(belief, quarantine, now):
             return
-        urgent = quarantine.tried == 1 and _is_far_over(site, state, evse)
+        urgent = quarantine.tried == 1 and _is_far_over(site, state, evse, now)
         if now < quarantine.next_try and not urgent:
             return
     order: Order

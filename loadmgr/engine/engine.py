@@ -39,7 +39,7 @@ from loadmgr.events import (
     SetLimit,
     StatusChanged,
 )
-from loadmgr.model import CircuitId, MeterId, Plan, Site
+from loadmgr.model import CircuitId, EvseId, MeterId, Plan, Site
 from loadmgr.ports import Gateway, Source
 from loadmgr.units import PerPhase
 
@@ -94,7 +94,7 @@ class Engine:
         self.state = self._observe(self.site, before, event)
         if isinstance(event, KEPT):
             self._scribe.note(event)
-        if self._matters(event):
+        if self._matters(before, event):
             self._replan = True
             self._attention.set()
         for watcher in self.on_event:
@@ -104,15 +104,21 @@ class Engine:
             if judged is not None:
                 self.emit(judged)
 
-    def _matters(self, event: Event) -> bool:
+    def _matters(self, before: State, event: Event) -> bool:
         """Whether the next tick should come soon instead of on the beat."""
         match event:
             case StatusChanged() | Sent():
                 return False
+            case EvseMeasured(evse=evse) if evse in before.evses and self._caught(before, evse):
+                return True
             case CircuitMeasured() | EvseMeasured():
                 return self.plan is not None and self._rose(self.plan)
             case _:
                 return True
+
+    def _caught(self, before: State, evse: EvseId) -> bool:
+        """It was just found to draw more than it may."""
+        return (before.evses[evse].quarantine is None) > (self.state.evses[evse].quarantine is None)
 
     def _rose(self, plan: Plan) -> bool:
         """A building that draws more than the last plan counted with cannot wait for the beat; nor

@@ -387,3 +387,18 @@ def test_a_car_that_tells_less_after_a_sample_may_have_drawn_so_little_in_it() -
     assert lendable(talk) == pytest.approx((11.0, 11.0, 11.0))
     talk.after(4).meter(4.0, 4.0, 4.0)
     assert lendable(talk) == pytest.approx((4.0, 4.0, 4.0)), "and it was: the next sample tells"
+
+
+def test_what_a_station_drew_that_has_gone_is_not_taken_for_what_it_draws():
+    """Found by chaos, seed 700316: it restarted, the building rose, and it was given both."""
+    talk = quiet(10.0)
+    talk.holds("A", 32.0)
+    for _ in range(4):
+        talk.after(5).draws("A", 32.0)
+        talk.meter(42.0, 42.0, 42.0)
+    talk.drops("A", 1)
+    talk.after(1).meter(22.0, 22.0, 22.0)
+    assert lendable(talk) == pytest.approx((22.0, 22.0, 22.0))
+    talk.after(1).connects("A", 2, booted=True)
+    talk.after(1).meter(22.0, 22.0, 22.0)
+    assert lendable(talk) == pytest.approx((22.0, 22.0, 22.0)), "nor what it drew before that"

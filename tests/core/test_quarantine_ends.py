@@ -11,7 +11,7 @@ from loadmgr.events import (
     SetLimit,
     StopTransaction,
 )
-from tests.core.talk import Talk, bay, metered
+from tests.core.talk import Talk, bay, metered, site_of
 
 
 def disobeying() -> Talk:
@@ -62,6 +62,25 @@ def test_a_charger_that_burns_a_fuse_is_stopped_without_delay() -> None:
                 talk.confirms(talk.sends(order), 0.0)
                 told.append(type(order))
         assert told[:2] == orders, "1.45 times 63 A are 91 A"
+
+
+def test_what_chargers_tell_burns_a_fuse_as_well_as_what_a_meter_shows() -> None:
+    """Found by chaos, seed 750106: twice 32 A on 16 A below a meter that told no numbers."""
+    talk, told = Talk(site_of(bay("A"), bay("B"), fuse_a=20.0)), []
+    talk.ready("A", "B")
+    for evse in ("A", "B"):
+        talk.holds(evse, 6.0)
+    talk.after(20)
+    for _ in range(2):
+        for evse in ("A", "B"):
+            talk.draws(evse, 32.0)
+        talk.after(5)
+    for _ in range(4):
+        for order in talk.due():
+            talk.confirms(talk.sends(order), 0.0)
+            told.append((order.evse, type(order)))
+    for evse in ("A", "B"):
+        assert [kind for whom, kind in told if whom == evse] == [SetLimit, StopTransaction]
 
 
 def test_a_charger_that_was_taken_out_is_put_back_after_its_quarantine() -> None:

@@ -117,3 +117,18 @@ def test_a_car_on_its_way_down_is_not_asked_while_everything_fits() -> None:
     talk = falling()
     talk.after(1).meter(28.0, 28.0, 28.0)
     assert not asked(talk)
+
+
+def test_who_drew_too_much_once_is_asked_again_as_soon_as_that_counts():
+    """By itself it would tell every ten seconds: that is long, where it burns a fuse."""
+    talk = Talk(metered(bay("A")))
+    talk.ready("A")
+    talk.building(10.0)
+    talk.holds("A", 6.0)
+    talk.after(20).draws("A", 16.0)
+    assert not asked(talk.after(3)), "the second of two samples counts 4 s after the first"
+    (order,) = asked(talk.after(2))
+    talk.sends(order)
+    talk.draws("A", 16.0)
+    talk.confirms(order)
+    assert talk.of("A").quarantine is not None and not asked(talk.after(5))

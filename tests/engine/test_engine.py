@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count, pairwise
 
@@ -115,6 +116,31 @@ def test_ticks_keep_their_beat():
 
 
 # ── Stations that fail ────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("after_s", range(120, 220, 20))
+def test_a_charger_that_is_found_to_disobey_is_not_given_until_the_next_beat(after_s: int):
+    async def story() -> None:
+        rig = Rig(replace(park(), interval_s=13.0))
+        caught_s: list[float] = []
+
+        def watch(event: Event, state: State) -> None:
+            if not caught_s and state.evses[EvseId("A")].quarantine is not None:
+                caught_s.append(rig.now_s)
+
+        rig.engine.on_event.append(watch)
+        await asyncio.sleep(30)
+        await rig.plug("A", "B", "C")
+        await asyncio.sleep(after_s)
+        rig.becomes("A", Temper(ignores_limits=True))
+        await asyncio.sleep(60)
+        (at_s,) = caught_s
+        assert [o.current_a for o in rig.gateway.limits(at_s - 0.01) if o.evse == "A"][:1] == [0.0]
+        first_s = next(at for at, o in rig.gateway.left if at >= at_s and o.evse == "A")
+        assert first_s - at_s <= 0.5
+        await rig.kill()
+
+    in_virtual_time(story)
 
 
 def test_a_slow_station_holds_up_neither_the_tick_nor_the_others():
