@@ -100,6 +100,11 @@ class SimulatedStation:
         """Connected, and its BootNotification was accepted."""
         return self._wire is not None and self._booted
 
+    @property
+    def told(self) -> bool:
+        """Of all that happened to its transactions nothing is left to tell, or to be answered."""
+        return not self._untold
+
     def now_s(self) -> float:
         now_s = self._clock.now_s()
         self._advance(now_s)

@@ -22,7 +22,7 @@ from connectors.simulated import station
 from connectors.simulated.site import SimulatedSite
 from loadmgr.app.live import take_charge
 from loadmgr.config import load
-from loadmgr.model import MeterId, Site, StationId
+from loadmgr.model import Evse, MeterId, Site, StationId
 from loadmgr.simulate.building import SteppedLoad
 from loadmgr.simulate.car import CarSpec
 from loadmgr.simulate.profiles import Profile, Purpose
@@ -252,14 +252,28 @@ class World:
         """
         chance = random.Random(7)
         for evse in self.site.evses:
-            car = CarSpec(
-                phases=len(evse.wiring.terminals),
-                max_a=evse.max_a,
-                capacity_wh=900_000.0,
-                wanted_wh=800_000.0,
-                reaction_s=chance.uniform(1.0, 4.0),
-            )
-            self.simulated.stations[evse.station].plug(evse.number, car, f"{evse.id}-0")
+            self.plug_at(evse, chance.uniform(1.0, 4.0))
+
+    def plug_at(self, evse: Evse, reaction_s: float = 2.0) -> None:
+        car = CarSpec(
+            phases=len(evse.wiring.terminals),
+            max_a=evse.max_a,
+            capacity_wh=900_000.0,
+            wanted_wh=800_000.0,
+            reaction_s=reaction_s,
+        )
+        self.simulated.stations[evse.station].plug(evse.number, car, f"{evse.id}-0")
+
+    async def leaves(self, evse: Evse) -> str:
+        """A car goes, and its station gets an answer to that: the transaction that is over."""
+        outlet = self.simulated.plant.outlets[evse.id]
+        assert outlet.transaction is not None
+        id, station = outlet.transaction.id, self.simulated.stations[evse.station]
+        station.unplug(evse.number)
+        async with asyncio.timeout(10.0):
+            while not station.told:  # noqa: ASYNC110 - a plain property has no Event
+                await asyncio.sleep(0.001)
+        return id
 
     def limits(self) -> list[Received]:
         return [one for one in self.received if one.is_limit]

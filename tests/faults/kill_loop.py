@@ -9,6 +9,8 @@ kills it: at times in the middle of its start, at times after it has been in con
   was known to have, and every limit of a person that was acknowledged, stands there (a decrease
   may leave before it is written down);
 * the ledger that a restart would rebuild covers what every station holds;
+* a transaction that a station has ended, and was answered, is over for a restart, too: it is
+  killed in the moment of that answer;
 * no fuse carried more than its rating in any second, by the truth;
 * it is back in control within ten seconds of its start.
 """
@@ -36,6 +38,7 @@ from loadmgr.core.ledger import worst_current
 from loadmgr.core.observe import observe
 from loadmgr.core.state import unseen
 from loadmgr.events import Event, LimitSet, Restarted, Sent, SetLimit
+from loadmgr.model import EvseId
 from loadmgr.store.codec import decode, decode_state
 from tests.app.product import Product, World, ended, world
 from tests.faults.nursery import Nursery
@@ -51,6 +54,7 @@ class Tally:
     rows: int = 0
     limits: int = 0
     acknowledged: int = 0
+    ends: int = 0
     lost: list[str] = field(default_factory=list)
     uncovered: list[str] = field(default_factory=list)
     overload_s: float = 0.0
@@ -72,7 +76,8 @@ class Tally:
         times = sorted(self.control_s) or [0.0]
         return (
             f"{self.rounds} kills ({self.killed_in_start} during start), {self.rows} rows kept, "
-            f"{self.limits} profiles received, {self.acknowledged} limits acknowledged, "
+            f"{self.limits} profiles received, {self.acknowledged} limits and {self.ends} ends "
+            f"acknowledged, "
             f"{len(self.lost)} lost, {len(self.uncovered)} not covered by the ledger, "
             f"{self.overload_s:.0f} s of overload, {len(self.other_transactions)} transactions "
             f"changed, in control after {times[len(times) // 2]:.1f} s "
@@ -94,8 +99,10 @@ class Loop:
         self._written: set[tuple[str, float]] = set()  # EVSE and limit, since the last start
         self._standing_a: dict[str, float] = {}  # the highest limit known at the last start
         self._limits: dict[str, float] = {}
+        self.transactions: dict[str, str] = {}  # that go on
         self._heard = 0
         self._acknowledged: dict[str, float] = {}
+        self._gone: dict[EvseId, str] = {}  # the transaction that was answered to be over
 
     async def commission(self) -> None:
         """Once: every station gets its fallback, then cars arrive."""
@@ -116,8 +123,12 @@ class Loop:
             await self.product.in_control(60.0)
             self.tally.control_s.append(time.monotonic() - started)
             self.tally.cpu_s.append(self._cpu_s())
+            self._meet_who_came()
             await asyncio.sleep(self.chance.uniform(0.2, 2.0))
-            await self._limit()
+            if self.chance.random() < 0.5:
+                await self._limit()
+            else:
+                await self._goodbye()
         self._kill()
         self.tally.rounds += 1
 
@@ -144,9 +155,24 @@ class Loop:
         assert answer.is_success, answer.text
         self._acknowledged[name] = current_a
 
+    async def _goodbye(self) -> None:
+        """A car leaves; what its station was answered must not be forgotten."""
+        evse = self.chance.choice([e for e in self.around.site.evses if e.id in self.transactions])
+        del self.transactions[evse.id]
+        self._gone[evse.id] = await self.around.leaves(evse)
+
+    def _meet_who_came(self) -> None:
+        """The next car stands where one has left, and has its transaction."""
+        for evse, id in self.around.transactions().items():
+            if id and evse not in self.transactions:
+                self.transactions[evse] = id
+
     def _kill(self) -> None:
         self.product.kill()
         self._look()
+        for evse in self._gone:
+            self.around.plug_at(self.around.site.evse[evse])
+        self._gone.clear()
 
     # ── After the kill ──
 
@@ -168,8 +194,9 @@ class Loop:
         self._look_at_ledger()
         tally.overload_s = sum(row.ours_s for row in self.around.simulated.summary().rows)
         tally.energy_wh = self.around.energy_wh()
-        if getattr(self, "transactions", None) not in (None, self.around.transactions()):
-            tally.other_transactions.append(str(self.around.transactions()))
+        now = self.around.transactions()
+        if any(now.get(evse) != id for evse, id in self.transactions.items()):
+            tally.other_transactions.append(str(now))
 
     def _rows(self) -> Iterator[Event]:
         """What a restart would read; a reader of its own, which changes nothing."""
@@ -197,6 +224,11 @@ class Loop:
             rows = db.execute("SELECT body FROM event WHERE number > ? ORDER BY number", (upto,))
             for (body,) in rows:
                 state = observe(site, state, decode(body))
+        for gone, id in self._gone.items():
+            self.tally.ends += 1
+            session = state.evses[gone].session
+            if session is not None and session.transaction_id == id:
+                self.tally.lost.append(f"the end of transaction {id} on {gone}")
         state = observe(site, state, Restarted(at=now))
         for evse in site.evses:
             standing = state.evses[evse.id].standing

@@ -16,7 +16,7 @@ async def test_kill_nine_again_and_again_loses_nothing(tmp_path: Path) -> None:
     print(tally.text())
     assert tally.rounds == 6
     assert tally.good, tally.text()
-    assert tally.acknowledged > 0 and tally.rows > 100 and tally.limits > 0
+    assert tally.acknowledged > 0 and tally.ends > 0 and tally.rows > 100 and tally.limits > 0
 
 
 async def test_a_full_disk_lets_limits_fall_and_never_rise(tmp_path: Path) -> None:
