@@ -20,7 +20,7 @@ from itertools import permutations
 from loadmgr.core import marks, proof
 from loadmgr.core.conduct import site_current
 from loadmgr.core.marks import CLEAR_A, DRIFT_A, Change
-from loadmgr.core.state import ORDERS, Doubt, EvseState, Marks, MeterState, State
+from loadmgr.core.state import ORDERS, Doubt, EvseState, Marks, MeterState, Places, State
 from loadmgr.events import CircuitMeasured, MeterDoubted
 from loadmgr.model import Evse, Meter, MeterId, Site
 from loadmgr.units import NOTHING, PHASES, PerPhase, Phase, add, lower, on_each
@@ -66,7 +66,7 @@ def _anew(known: MeterState, at: datetime, *, amount: bool, power: int | None = 
     if power is None:
         power = 0 if known.doubt is None else known.doubt.power
     doubt = Doubt(since=at, amount=amount, power=power)
-    return replace(known, doubt=doubt, marks=Marks(), part=None)
+    return replace(known, doubt=doubt, marks=Marks(), part=None, elsewhere=())
 
 
 def refuted(known: MeterState, at: datetime) -> MeterState:
@@ -172,21 +172,25 @@ def _against_the_last(known: MeterState, event: CircuitMeasured) -> MeterState:
 
 def _against_its_cars(known: MeterState, change: Change, at: datetime) -> MeterState:
     """What a change of its cars says of a meter that is believed."""
-    if misplaced(change):
+    elsewhere = misplaced(change)
+    if set(elsewhere).intersection(known.elsewhere):
         return _anew(known, at, amount=False)
     part = shown_part(change)
     if part is None or known.part is None or abs(part - known.part) > PART_ALIKE:
-        return replace(known, part=part)
+        return replace(known, part=part, elsewhere=elsewhere)
     return _anew(known, at, amount=True)
 
 
-def misplaced(change: Change) -> bool:
-    """It shows on other phases: for it to be true, the building would have had to undo it on its
-    own phase and to do the same on another one.
+def misplaced(change: Change) -> tuple[Places, ...]:
+    """The orders of phases in which it shows, if not in the right one: for it to be true, the
+    building would have had to undo it on its own phase and to do the same on another one. Where
+    much switches it does that now and then, and hardly twice in a row.
     """
     moved_a = marks.most(change.cars_a)
-    off = [_off_a(change, order) for order in ORDERS]
-    return off[0] >= ELSEWHERE * moved_a and min(off[1:]) <= THERE * moved_a + DRIFT_A
+    if _off_a(change, PHASES) < ELSEWHERE * moved_a:
+        return ()
+    most_a = THERE * moved_a + DRIFT_A
+    return tuple(order for order in ORDERS[1:] if _off_a(change, order) <= most_a)
 
 
 def _off_a(change: Change, order: Iterable[Phase]) -> float:

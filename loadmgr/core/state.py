@@ -11,7 +11,8 @@ from loadmgr.events import CircuitMeasured, EvseMeasured, Order
 from loadmgr.model import ConnectorStatus, EvseId, Limit, MeterId, Session, Site
 from loadmgr.units import NOTHING, PHASES, PerPhase, Phase
 
-ORDERS = tuple(permutations(PHASES))
+Places = tuple[Phase, ...]
+ORDERS: tuple[Places, ...] = tuple(permutations(PHASES))
 """Every way in which the conductors of a meter can be connected; the first one is right."""
 
 
@@ -145,7 +146,7 @@ class Doubt:
     amount: bool  # True: nothing it says is believed. False: all but on which phase it is
     power: int = 0  # of ten, by which its numbers changed in one step: with 0, that was not why
     proved: tuple[int, int, int] = (0, 0, 0)  # changes of its cars that each phase has shown since
-    orders: tuple[tuple[Phase, ...], ...] = ORDERS  # the places of its phases that fit all those
+    orders: tuple[Places, ...] = ORDERS  # the places of its phases that fit all those
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +169,7 @@ class MeterState:
     contradicted: CircuitMeasured | None = None  # a sample of less than its cars seem to draw
     marks: Marks = Marks()
     part: float | None = None  # of the last change of its cars, where it showed but a part
+    elsewhere: tuple[Places, ...] = ()  # in which that change showed, if not in the right one
     doubt: Doubt | None = None
 
 

@@ -258,7 +258,20 @@ def test_a_change_that_shows_on_another_phase_shows_that_the_phases_are_exchange
     assert hall.doubt is None
     hall.hall = (21.0, 23.5, 28.0)  # a building that moves meanwhile hides nothing
     hall.shows(15.0, moved_on)
+    assert hall.doubt is None, "the building may have done that"
+    hall.shows(7.0, moved_on)
     assert hall.doubt is not None and not hall.doubt.amount
+
+
+def test_once_in_a_while_the_building_does_on_another_phase_what_a_car_does() -> None:
+    """Found in a garage of 50 cars below an office: two phases were shut for twenty minutes."""
+    hall = Hall().shows(6.0)
+    for l1, l2 in ((12.0, 32.0), (4.0, 40.0)):
+        hall.hall = (l1, l2, 28.0)
+        hall.shows(14.0)
+        assert hall.talk.state.meters[MeterId("grid")].elsewhere and hall.doubt is None
+        hall.shows(6.0)
+        assert not hall.talk.state.meters[MeterId("grid")].elsewhere, "that one was in its place"
 
 
 def test_the_same_part_of_two_changes_shows_a_wrong_ratio_that_contradicts_nobody() -> None:
