@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loadmgr.core import building
+from loadmgr.core.ledger import tolerated
 from loadmgr.core.state import State
 from loadmgr.events import (
     Confirmed,
@@ -151,7 +152,7 @@ class Observer:
             self._car_s += seconds if drawn_a > 0 else 0.0
             if not self.heard(evse):
                 self._disobeys.pop(evse, None)  # nobody can see it: it does not count
-            elif outlet.disobeys:
+            elif drawn_a > tolerated(outlet.lawful.most_now_a):
                 known = self._disobeys.setdefault(evse, _Disobedience(now_s))
                 if not known.noticed and state.evses[evse].quarantine is not None:
                     known.noticed = True

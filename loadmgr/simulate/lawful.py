@@ -38,4 +38,9 @@ class Lawful:
 
     def exceeds_now(self, drawn_a: float) -> bool:
         """It draws more than it was told last, though it has had its time."""
-        return drawn_a > max(limit_a for _, limit_a in self._told) + 1e-6
+        return drawn_a > self.most_now_a + 1e-6
+
+    @property
+    def most_now_a(self) -> float:
+        """The highest that it was told in the time that it has. [A]"""
+        return max(limit_a for _, limit_a in self._told)

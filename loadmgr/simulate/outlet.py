@@ -79,11 +79,6 @@ class Outlet:
         return self.wiring.on_site(self.beyond_a)
 
     @property
-    def disobeys(self) -> bool:
-        """It draws more than it may by now, by what it was told."""
-        return self.lawful.exceeds_now(max(self.terminal_a))
-
-    @property
     def status(self) -> ConnectorStatus:
         if not self.operative and self.transaction is None:
             return ConnectorStatus.UNAVAILABLE
