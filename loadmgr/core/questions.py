@@ -12,6 +12,7 @@ from loadmgr.model import Circuit, Evse, Site
 from loadmgr.units import PHASES, subtract
 
 ASK_APART = timedelta(seconds=3)
+TELLS_SOON = timedelta(seconds=2)
 WORTH_ASKING_A = 0.3  # more than the noise of a meter, less than the smallest margin
 
 
@@ -41,7 +42,15 @@ def _may_disobey(belief: EvseState, now: datetime) -> bool:
     since = belief.over_since
     if since is None or belief.quarantine is not None or now - since < OVER_FOR:
         return False
-    return belief.readings[-1].at - since < OVER_FOR
+    return belief.readings[-1].at - since < OVER_FOR and not _tells_soon(belief, now)
+
+
+def _tells_soon(belief: EvseState, now: datetime) -> bool:
+    """By its habit it tells in a moment anyway: a question that is lost would stand in the way of
+    an order.
+    """
+    told = [reading.at for reading in belief.readings[-2:]]
+    return len(told) == 2 and now <= told[1] + (told[1] - told[0]) <= now + TELLS_SOON
 
 
 def _may_convict(known: MeterState, belief: EvseState) -> bool:

@@ -235,14 +235,19 @@ def _is_far_over(site: Site, state: State, evse: Evse, now: datetime) -> bool:
 
 
 def _told(site: Site, state: State, circuit: CircuitId, now: datetime) -> PerPhase:
-    """What chargers below a circuit have told lately that they draw. [A]"""
+    """What chargers below a circuit have told lately that they draw; on each phase, where nobody
+    knows on which. [A]
+    """
     lately = (
         (evse, reading)
         for evse in site.below[circuit]
         for reading in state.evses[evse.id].readings[-1:]
         if now - reading.at <= FRESH
     )
-    return total(site_current(evse, reading) or NOTHING for evse, reading in lately)
+    return total(
+        site_current(evse, reading) or evse.worst_a(max(reading.terminal_a or NOTHING))
+        for evse, reading in lately
+    )
 
 
 def _correction(

@@ -11,7 +11,8 @@ from loadmgr.events import (
     SetLimit,
     StopTransaction,
 )
-from tests.core.talk import Talk, bay, metered, site_of
+from loadmgr.model import Wiring
+from tests.core.talk import L1, L2, L3, Talk, bay, metered, site_of
 
 
 def disobeying() -> Talk:
@@ -66,7 +67,8 @@ def test_a_charger_that_burns_a_fuse_is_stopped_without_delay() -> None:
 
 def test_what_chargers_tell_burns_a_fuse_as_well_as_what_a_meter_shows() -> None:
     """Found by chaos, seed 750106: twice 32 A on 16 A below a meter that told no numbers."""
-    talk, told = Talk(site_of(bay("A"), bay("B"), fuse_a=20.0)), []
+    somewhere = Wiring((L1, L2, L3), known=False)
+    talk, told = Talk(site_of(bay("A", wiring=somewhere), bay("B"), fuse_a=20.0)), []
     talk.ready("A", "B")
     for evse in ("A", "B"):
         talk.holds(evse, 6.0)

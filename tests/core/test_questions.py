@@ -125,10 +125,23 @@ def test_who_drew_too_much_once_is_asked_again_as_soon_as_that_counts():
     talk.ready("A")
     talk.building(10.0)
     talk.holds("A", 6.0)
-    talk.after(20).draws("A", 16.0)
+    talk.after(20).draws("A", 6.0)
+    talk.after(10).draws("A", 16.0)
     assert not asked(talk.after(3)), "the second of two samples counts 4 s after the first"
     (order,) = asked(talk.after(2))
     talk.sends(order)
     talk.draws("A", 16.0)
     talk.confirms(order)
     assert talk.of("A").quarantine is not None and not asked(talk.after(5))
+
+
+def test_who_tells_in_a_moment_anyway_is_not_asked():
+    """Found by chaos, seed 950104: the answer was lost, and the order to stop waited for it."""
+    talk = Talk(metered(bay("A")))
+    talk.ready("A")
+    talk.building(10.0)
+    talk.holds("A", 6.0)
+    talk.after(20).draws("A", 6.0)
+    talk.after(5).draws("A", 16.0)
+    assert not asked(talk.after(4)), "it told every 5 s until now"
+    assert asked(talk.after(2)), "and does not any more"
