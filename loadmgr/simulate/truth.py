@@ -310,10 +310,11 @@ class Truth:
             by_chargers = found[Cause.OURS] & (row - step - now.beyond <= fits) & ignored
             found[Cause.CHARGERS] = found[Cause.CHARGERS] | by_chargers
             found[Cause.OURS] = found[Cause.OURS] & ~by_chargers
-        by_meter = found[Cause.OURS] & (self._lied_to > at_s - LIED_S)
+        by_meter = found[Cause.OURS].copy()
         for number in _numbers(by_meter):
             since_s = max(self._open[number].from_s, float(self._misread_at[number]))
-            by_meter[number] = at_s - since_s < LIED_S + self._stays_s(away, now, number)
+            lasts_s = LIED_S + self._stays_s(away, now, number)
+            by_meter[number] = at_s - min(since_s, float(self._lied_to[number])) < lasts_s
         found[Cause.METER] = by_meter
         found[Cause.OURS] = found[Cause.OURS] & ~by_meter
         return found

@@ -134,17 +134,20 @@ def test_a_meter_that_lies_explains_it_until_a_charger_below_has_had_time_to_con
     assert ledger.row().ours_s == pytest.approx(5.0, abs=1.0)
 
 
+@pytest.mark.parametrize("lies_on", [True, False])
 @pytest.mark.parametrize(("away_a", "longer_s"), [(10.0, NOTICED_S), (19.0, OUTLIVES_S)])
 def test_who_was_let_in_by_a_lie_and_does_not_listen_is_not_relieved_at_once(
-    ledger, away_a, longer_s
+    ledger, away_a, longer_s, lies_on
 ):
-    """Found by chaos, seeds 62314 and 100401."""
+    """Found by chaos, seeds 62314 and 100401; and 970406, where the lie ended before that."""
     ledger.truth.misread = lambda: np.zeros(9)
     away = np.zeros(9)
     ledger.truth.out_of_reach = lambda: away
     ledger.truth.lied_to(MAIN, 10_000_000_000.0)
     ledger.flow(16.0, 14.0, 100.0)
     ledger.flow(19.0, 14.0, 20.0)
+    if not lies_on:
+        ledger.truth.lied_to(MAIN, ledger.truth._until_s)
     away[:3] = away_a
     ledger.flow(19.0, 14.0, LIED_S + longer_s + 5.0 - 20.0)
     assert ledger.row().ours_s == pytest.approx(5.0, abs=1.0)
