@@ -60,7 +60,7 @@ chargers:
   CP12: {{circuit: south, phases: L3, max: 32 A}}
 
 offline: {{charger_fallback: 0 A, charger_lost_after: 10 s, limit_lasts: {limit_lasts}}}
-policy: {{share: fair, rotate_every: 5 min}}
+policy: {{share: fair, rotate_every: {rotate_every}}}
 ocpp: {{listen: "127.0.0.1:{ocpp}", security_profile: 1, passwords_file: passwords.yaml}}
 dashboard: {{listen: "127.0.0.1:{page}"}}
 """
@@ -97,6 +97,7 @@ class Product:
     ocpp: int = field(default_factory=free_port)
     page: int = field(default_factory=free_port)
     environment: Mapping[str, str] = field(default_factory=dict)
+    rotate_every: str = "5 min"
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -113,7 +114,13 @@ class Product:
 
     def describe(self, meter: str, limit_lasts: str = "60 s") -> Site:
         """Write site.yaml and the passwords; the site as the product reads it."""
-        text = SITE.format(meter=meter, ocpp=self.ocpp, page=self.page, limit_lasts=limit_lasts)
+        text = SITE.format(
+            meter=meter,
+            ocpp=self.ocpp,
+            page=self.page,
+            limit_lasts=limit_lasts,
+            rotate_every=self.rotate_every,
+        )
         (self.folder / "passwords.yaml").write_text(
             "".join(f'CP{n:02}: "{password_of(f"CP{n:02}")}"\n' for n in range(1, 13))
         )
