@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from loadmgr.core import doubt
-from loadmgr.core.places import SETTLED_A, loose, placed, shade
+from loadmgr.core.places import SETTLED_A, drawn, loose, placed, shade
 from loadmgr.core.span import FRESH, Span, Spans, may_ramp, span, together
 from loadmgr.core.state import MeterState, State
 from loadmgr.events import CircuitMeasured
@@ -58,7 +58,8 @@ def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
     before = known.building_a if known.at is not None else lowest
     loose_a = loose(below, spans)
     settled = farthest(cars.most, cars.least) < SETTLED_A
-    shade_a = shade(known, loose_a, subtract(sure, before), settled=settled)
+    told_a = drawn(below, state.evses, spans, site.voltage_v)
+    shade_a = shade(known, loose_a, subtract(sure, before), told_a, settled=settled)
     if shade_a is not None:
         lowest, sure = add(lowest, subtract(loose_a, shade_a)), subtract(sure, shade_a)
     overloaded = tuple(shown_a[p] > circuit.usable_a[p] for p in PHASES)

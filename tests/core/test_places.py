@@ -131,6 +131,7 @@ def test_a_car_that_does_not_change_hides_no_change_of_the_building():
 
 
 def test_while_such_a_car_changes_nobody_can_tell():
+    """Then what is on neither phase for certain is the building's."""
     talk = one_phase_car()
     talk.holds("B", 16.0)
     talk.after(4).meter(17.0, 6.0, 28.0)
@@ -138,5 +139,19 @@ def test_while_such_a_car_changes_nobody_can_tell():
     for _ in range(8):
         talk.after(5).draws("B", 16.0, 0.0, 0.0)
         talk.meter(17.0, 6.0, 28.0)
+    assert load(talk) == pytest.approx((17.0, 6.0, 22.0)), "6 A at least are the car's on L3"
     talk.after(1).meter(17.0, 8.0, 28.0)
-    assert load(talk) == pytest.approx((7.0, 8.0, 12.0)), "and what comes when it has come to rest"
+    assert load(talk) == pytest.approx((17.0, 8.0, 22.0)), "and what comes when it has come to rest"
+
+
+def test_a_building_that_grows_beside_a_car_on_its_way_up_does_not_stay_in_its_shade():
+    """Found by chaos, seed 1000212: a car of 16 A hid 31 A, until it went to all three phases."""
+    talk = one_phase_car()
+    talk.holds("B", 16.0)
+    for shown_a in ((9.0, 13.0, 22.0), (11.0, 15.0, 28.0)):
+        talk.after(4).meter(*shown_a)
+    assert load(talk) == pytest.approx((7.0, 6.0, 12.0)), "that may be the car, on any phase"
+    for _ in range(8):
+        talk.after(5).draws("B", 16.0, 0.0, 0.0)
+        talk.meter(11.0, 15.0, 28.0)
+    assert load(talk) == pytest.approx((11.0, 15.0, 21.0)), "on L3 are 7 A of the car's at least"
