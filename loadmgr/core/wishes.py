@@ -23,12 +23,13 @@ from loadmgr.events import (
     StopTransaction,
 )
 from loadmgr.model import CircuitId, Evse, Plan, Site
-from loadmgr.units import NOTHING, PHASES, PerPhase, higher, total
+from loadmgr.units import NOTHING, PHASES, PerPhase, total
 
 RENEW_AT = 0.5  # of a limit's life
 LOWER_AGAIN = timedelta(seconds=10)  # between decreases that are refused
 FAR_OVER = 1.45  # of its rating a breaker opens for certain (IEC 60898-1, table 7)
 TOLD_AGAIN = timedelta(seconds=15)  # charger and car have had their time to follow
+ASKED_AGAIN = timedelta(seconds=1)  # it has said no, and its fuse will trip
 STOPPED_AFTER = 3  # refusals, where nobody else can make the room
 RESTS_FOR = timedelta(seconds=20)  # in quarantine, before one without a car has another chance
 PROOF_BEYOND_S = 60.0  # look for the fallback so long after every limit has ended
@@ -59,7 +60,7 @@ def wishes(site: Site, state: State, plan: Plan, evse: Evse, now: datetime) -> I
     patient = belief.retry_at is not None and now < belief.retry_at
     if belief.quarantine is not None:
         if belief.session is not None or not patient:
-            yield from _correction(site, state, evse, belief.connection, now)
+            yield from _correction(site, state, plan, evse, belief.connection, now)
     elif belief.withdrawn and not patient:
         back = SetAvailability(serial=0, evse=evse.id, connection=belief.connection, operative=True)
         yield Wish(urgency=Urgency.PROOF, order=back)
@@ -221,16 +222,30 @@ def _gives_in(belief: EvseState, quarantine: Quarantine, now: datetime) -> bool:
     return now - belief.readings[-1].at <= SILENT
 
 
-def _is_far_over(site: Site, state: State, evse: Evse, now: datetime) -> bool:
-    """A fuse above it carries what will make it trip, by its meter or by what chargers below it
-    tell: no time is left to see whether it follows.
+def _is_urgent(site: Site, state: State, plan: Plan, evse: Evse, now: datetime) -> bool:
+    """No time is left to see whether it follows, or to let it be for a while after it has not
+    answered, or said no.
     """
+    belief = state.evses[evse.id]
+    if belief.quarantine is None or belief.quarantine.tried > 1:
+        return False
+    if belief.failed_at is not None and now - belief.failed_at < ASKED_AGAIN:
+        return False
+    return _is_far_over(site, state, plan, evse, now)
+
+
+def _is_far_over(site: Site, state: State, plan: Plan, evse: Evse, now: datetime) -> bool:
+    """A fuse above it carries what will make it trip: by its meter, or by what chargers below it
+    tell, beside the building that the plan counts with.
+    """
+    building_a = {(row.circuit, row.phase): row.building for row in plan.rows}
     for circuit in map(site.circuit.__getitem__, site.path[evse.circuit]):
-        carried_a = _told(site, state, circuit.id, now)
-        if circuit.meter is not None:
-            carried_a = higher(carried_a, state.meters[circuit.meter].current_a)
-        if any(0.0 < FAR_OVER * circuit.rating_a[p] < carried_a[p] for p in PHASES):
-            return True
+        told_a = _told(site, state, circuit.id, now)
+        shown_a = NOTHING if circuit.meter is None else state.meters[circuit.meter].current_a
+        for p in PHASES:
+            carried_a = max(shown_a[p], told_a[p] + building_a.get((circuit.id, p), 0.0))
+            if 0.0 < FAR_OVER * circuit.rating_a[p] < carried_a:
+                return True
     return False
 
 
@@ -251,7 +266,7 @@ def _told(site: Site, state: State, circuit: CircuitId, now: datetime) -> PerPha
 
 
 def _correction(
-    site: Site, state: State, evse: Evse, connection: int, now: datetime
+    site: Site, state: State, plan: Plan, evse: Evse, connection: int, now: datetime
 ) -> Iterator[Wish]:
     """Bring a charger that disobeys back: tell it again, stop the session, take it out, and
     so on: one that is out of service may wait for the end of a transaction that goes on.
@@ -263,19 +278,21 @@ def _correction(
     quarantine, session = belief.quarantine, belief.session
     if quarantine is None:
         return
+    hopeless = False
     if session is not None:
         if _gives_in(belief, quarantine, now):
             return
-        urgent = quarantine.tried == 1 and _is_far_over(site, state, evse, now)
-        if now < quarantine.next_try and not urgent:
-            return
+        if now < quarantine.next_try > quarantine.since:
+            if not _is_urgent(site, state, plan, evse, now):
+                return
+            hopeless = belief.failures > 0
     order: Order
     if session is None:
         if now - quarantine.since < RESTS_FOR:
             return
         after_s = site.offline.limit_lasts_s + PROOF_BEYOND_S
         order = ReadFallback(serial=0, evse=evse.id, connection=connection, after_s=after_s)
-    elif quarantine.tried == 0:
+    elif quarantine.tried == 0 and not hopeless:
         order = SetLimit(
             serial=0,
             evse=evse.id,

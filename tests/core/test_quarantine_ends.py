@@ -85,6 +85,44 @@ def test_what_chargers_tell_burns_a_fuse_as_well_as_what_a_meter_shows() -> None
         assert [kind for whom, kind in told if whom == evse] == [SetLimit, StopTransaction]
 
 
+def burning() -> Talk:
+    """32 A beside a building of 30 A, below a fuse of 40 A and a meter that tells nothing."""
+    site = metered(bay("A"), fuse_a=40.0, worst_a=30.0)
+    talk = Talk(site)
+    talk.ready("A")
+    talk.building(10.0)
+    talk.holds("A", 6.0)
+    for _ in range(6):
+        talk.after(5).draws("A", 6.0)
+    for _ in range(2):
+        talk.after(5).draws("A", 32.0)
+    return talk
+
+
+def test_the_building_that_is_counted_with_burns_a_fuse_as_well() -> None:
+    talk = burning()
+    (stop,) = talk.due()
+    assert isinstance(stop, SetLimit)
+    talk.confirms(talk.sends(stop), 0.0)
+    (order,) = talk.after(1).due()
+    assert isinstance(order, StopTransaction)
+
+
+def test_a_charger_that_burns_a_fuse_and_does_not_answer_is_stopped_at_once() -> None:
+    """Found by chaos, seed 1100000: 48 A on 25 A for 84 s, most of it between two attempts."""
+    talk = burning()
+    (limit,) = talk.due()
+    number = talk.sends(limit)
+    talk.after(10).loses(number)
+    assert not talk.due(), "not within the same second"
+    (order,) = talk.after(1).due()
+    assert isinstance(order, StopTransaction)
+    talk.refuses(talk.sends(order))
+    assert not talk.due(), "nor is one that says no flooded"
+    (order,) = talk.after(1).due()
+    assert isinstance(order, StopTransaction)
+
+
 def test_a_charger_that_was_taken_out_is_put_back_after_its_quarantine() -> None:
     talk = disobeying()
     seen = []
