@@ -68,9 +68,20 @@ def span(evse: Evse, belief: EvseState, now: datetime, voltage_v: float) -> Span
         low = NOTHING  # who has gone, or come back anew, may have stopped meanwhile
     if may_ramp(belief, now):
         allowed = max((*lawful(belief, now), belief.fallback_a or 0.0))
-        high = higher(high, evse.worst_a(min(evse.max_a, allowed)))
+        high = higher(high, _in_use(evse, belief, fresh, min(evse.max_a, allowed)))
     certain = lower(low, certain)
     return Span(low, high, certain, lower(certain, lower(stays, _could(evse, belief, fresh[0]))))
+
+
+def _in_use(evse: Evse, belief: EvseState, fresh: list[EvseMeasured], current_a: float) -> PerPhase:
+    """On the phases that its car uses, where they are known or two readings have shown them. What
+    rises beside it on another one is the building's until a reading shows that it has gone there.
+    """
+    used = belief.phases
+    if used is None and len(fresh) > 1:
+        seen = [on_site for reading in fresh if (on_site := site_current(evse, reading))]
+        used = frozenset(p for p in PHASES if any(each[p] > IDLE_A for each in seen))
+    return on_each(current_a, used) if used else evse.worst_a(current_a)
 
 
 def _could(evse: Evse, belief: EvseState, reading: EvseMeasured) -> PerPhase:

@@ -183,6 +183,22 @@ def test_a_building_that_rises_while_a_car_may_ramp_is_seen_as_far_as_the_car_ca
     assert min(load(talk)) >= 50.0 - 16.0 - 1e-6
 
 
+@pytest.mark.parametrize("told", [2, 4])
+def test_a_building_that_rises_on_a_phase_without_the_car_that_ramps_is_seen_at_once(told: int):
+    """Found by chaos, seed 800108: a car on one phase was raised in the second of a step."""
+    talk = Talk(metered(bay("A")))
+    talk.ready("A")
+    talk.building(10.0)
+    talk.holds("A", 6.0)
+    talk.after(20)
+    for _ in range(told):
+        talk.after(5).draws("A", 6.0, 0.0, 0.0)
+        talk.meter(16.0, 10.0, 10.0)
+    talk.holds("A", 16.0)
+    talk.after(1).meter(22.0, 16.0, 10.0)
+    assert load(talk) == pytest.approx((10.0, 16.0, 10.0))
+
+
 def test_a_phase_over_its_limit_gets_no_benefit_of_the_doubt():
     talk = charging(6.0, 10.0)
     talk.holds("A", 32.0)
