@@ -9,6 +9,7 @@ fuse above its rating.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -27,7 +28,9 @@ from loadmgr.core.state import State
 from loadmgr.core.wishes import Urgency, Wish, proved, wishes
 from loadmgr.events import Order, SetFallback, SetLimit
 from loadmgr.model import CircuitId, Evse, Plan, Site, StationId
-from loadmgr.units import PerPhase, add, higher, subtract
+from loadmgr.units import PerPhase, add, floor_to_wire, higher, subtract
+
+WORTH_A = 2.0  # of a part of an increase: less can wait for the rest
 
 
 def due(
@@ -47,7 +50,12 @@ def due(
         for wish in sorted(offered, key=lambda wish: wish.urgency):
             step = _step(site, state, wish, now)
             if step.rises and not (raises and headroom.allows(step)):
-                continue
+                part = _part(state, step, wish, headroom) if raises else None
+                if part is None:
+                    continue
+                wish, step = part, _step(site, state, part, now)
+                if not headroom.allows(step):
+                    continue
             headroom.take(step)
             chosen.append(wish)
             break
@@ -73,6 +81,8 @@ class _Step:
     """
 
     evse: Evse
+    before_a: float
+    each: PerPhase  # what one ampere more adds
     growth: PerPhase
     promise: PerPhase
 
@@ -94,11 +104,26 @@ def _step(site: Site, state: State, wish: Wish, now: datetime) -> _Step:
     # A limit that no present connection vouches for may be gone: told again it may be a raise.
     anew = wish.urgency >= Urgency.RENEWAL and not proved(belief)
     promised_a = (belief.fallback_a or 0.0) if anew else promised_current(evse, belief, now)
+    before_a = worst_current(evse, belief, now)
     return _Step(
         evse=evse,
-        growth=growth(worst_current(evse, belief, now)),
+        before_a=before_a,
+        each=per_phase(site, evse, belief, 1.0),
+        growth=growth(before_a),
         promise=growth(promised_a),
     )
+
+
+def _part(state: State, step: _Step, wish: Wish, headroom: _Headroom) -> Wish | None:
+    """As much of an increase as there is room for, where that is worth a message."""
+    order, evse = wish.order, step.evse
+    if wish.urgency is not Urgency.INCREASE or not isinstance(order, SetLimit):
+        return None
+    fits_a = floor_to_wire(headroom.fits_a(step))
+    least_a = max(evse.min_a, state.evses[evse.id].proved_a + WORTH_A)
+    if not least_a <= fits_a < order.current_a:
+        return None
+    return replace(wish, order=replace(order, current_a=fits_a))
 
 
 class _Headroom:
@@ -136,6 +161,17 @@ class _Headroom:
                 if rises and load_on(self._site, total, row.number) > row.usable + 1e-6:
                     return False
         return True
+
+    def fits_a(self, step: _Step) -> float:
+        """The highest limit that every row above has room for. [A]"""
+        most_a = math.inf
+        for circuit in self._site.path[step.evse.circuit]:
+            total = add(self._reserved[circuit], self._building[circuit])
+            for row in self._rows[circuit]:
+                if (each := load_on(self._site, step.each, row.number)) > 0:
+                    room = row.usable - load_on(self._site, total, row.number)
+                    most_a = min(most_a, step.before_a + room / each if room >= 0 else 0.0)
+        return most_a
 
     def take(self, step: _Step) -> None:
         if step.rises:

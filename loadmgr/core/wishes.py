@@ -116,8 +116,6 @@ def _limit(
         return  # the plan is older than the last raise
     if target_a > belief.proved_a or not proved(belief):
         yield Wish(urgency=Urgency.INCREASE, order=_set(site, evse, belief, target_a))
-        if target_a > evse.min_a > belief.proved_a:
-            yield Wish(urgency=Urgency.INCREASE, order=_set(site, evse, belief, evse.min_a))
     if belief.in_force is not None:
         life = timedelta(seconds=site.offline.limit_lasts_s)
         if now - belief.in_force.sent_at > RENEW_AT * life:

@@ -82,10 +82,45 @@ def test_an_increase_waits_until_a_decrease_is_confirmed_and_followed():
 def test_the_same_room_is_not_given_away_twice_in_one_round():
     talk = two()
     orders = wanting(talk, A=20.0, B=20.0)
-    assert limits(orders) == {"A": 20.0, "B": 6.0}, "whole for one; the other has its minimum"
+    assert limits(orders) == {"A": 20.0, "B": 12.0}, "whole for one; the other has what is left"
     for order in orders:
         talk.sends(order)
     assert talk.ledger("A") + talk.ledger("B") <= 32.0
+
+
+def test_an_increase_goes_as_far_as_there_is_room():
+    """Where the plan hopes for more than the gate lends, the car is not left at its minimum."""
+    talk = two()
+    talk.holds("B", 17.0)
+    talk.holds("A", 6.0)
+    talk.after(20)
+    orders = wanting(talk, A=21.0, B=17.0)
+    assert limits(orders) == {"A": 15.0}
+    talk.sends(orders[0])
+    assert talk.ledger("A") + talk.ledger("B") == 32.0
+
+
+def test_a_part_of_an_increase_is_worth_a_message_or_waits():
+    talk = two()
+    talk.holds("B", 17.0)
+    talk.holds("A", 13.5)
+    talk.after(20)
+    assert "A" not in limits(wanting(talk, A=21.0, B=17.0)), "1.5 A more wait for the rest"
+
+
+def test_a_part_below_the_minimum_is_not_sent():
+    talk = two()
+    talk.holds("B", 27.0)
+    talk.after(20)
+    assert "A" not in limits(wanting(talk, A=16.0, B=27.0)), "no car charges with 5 A"
+
+
+def test_an_overfull_row_admits_no_part():
+    talk = two()
+    talk.holds("A", 6.0)
+    talk.holds("B", 30.0)
+    talk.after(20)
+    assert limits(wanting(talk, A=16.0, B=30.0)) == {}
 
 
 def test_decreases_come_first():
