@@ -3,8 +3,10 @@
 A car charges with 6 A or not at all (IEC 61851-1), so that twelve cars on a
 fuse for eight have to take turns. Who is on stays on for a slice of time, and
 gives way to whoever has waited for a slice. A car that has waited longer than a
-slice and still finds no room on all its phases gets room held for it, so that
-nobody waits for ever behind smaller cars.
+slice and still finds no room on all its phases gets room held for it: no other car
+starts in it, so that nobody waits for ever behind smaller cars. Who is on goes on in
+it until the one that waits can start. Where it would not fit even without its equals,
+it waits for the building or its betters, and nothing is held.
 
 Starting and stopping wears contactors and nerves. A car that was paused within
 the last hour starts again only where its minimum has had room for a quarter of
@@ -18,8 +20,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 
 import numpy as np
+from numpy.typing import NDArray
 
 from loadmgr.core.claims import Claim
 from loadmgr.model import EvseId, Site
@@ -62,30 +66,40 @@ def admit(
     """
     slice_ = timedelta(seconds=site.policy.rotate_every_s)
     left, calm_left = room.copy(), calm_room.copy()
+    held = np.zeros_like(room)  # for those who have waited, from those who would start
     on = [False] * len(claims)
     queue: list[tuple[int, int]] = []
-    for i in sorted(range(len(claims)), key=lambda i: _order(site, claims[i], now, slice_)):
-        if not wanted[i]:
-            continue
-        need = load[:, i] * least[i]
-        restless = _restless(claims[i], now, slice_)
-        has = calm_left if restless else left
-        short = (need > has + ROUNDING) & (need > 0)
-        if not short.any():
-            on[i] = True
-            left -= need
-            calm_left -= need
-            continue
-        queue.append((i, int(np.flatnonzero(short)[0])))
-        if _waited(claims[i], now) > slice_ and not restless:
-            left -= need
-            calm_left -= need
+    order = {i: _order(site, claim, now, slice_) for i, claim in enumerate(claims)}
+    for _, peers in groupby(sorted(order, key=order.__getitem__), lambda i: order[i][:2]):
+        most = left.copy()  # what the best of these has, if no other one were on
+        for i in peers:
+            if not wanted[i]:
+                continue
+            need = load[:, i] * least[i]
+            restless = _restless(claims[i], now, slice_)
+            has = calm_left if restless else left
+            if claims[i].belief.on_since is None:
+                has = has - held
+            short = _short(need, has)
+            if not short.any():
+                on[i] = True
+                left -= need
+                calm_left -= need
+                continue
+            queue.append((i, int(np.flatnonzero(short)[0])))
+            waits_for_cars = not _short(need, most).any()
+            if _waited(claims[i], now) > slice_ and waits_for_cars and not restless:
+                held += need
     return Admission(
         on=tuple(on),
         position={claims[i].evse.id: place for place, (i, _) in enumerate(queue, 1)},
         full_row={claims[i].evse.id: row for i, row in queue},
         next_swap=_next_swap([claims[i] for i, _ in queue], now, slice_),
     )
+
+
+def _short(need: Floats, has: Floats) -> NDArray[np.bool_]:
+    return (need > has + ROUNDING) & (need > 0)
 
 
 def _order(

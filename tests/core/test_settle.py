@@ -18,7 +18,7 @@ from loadmgr.core.grounds import grounds
 from loadmgr.core.settle import INCREASES_APART, Settled, settle
 from loadmgr.events import SetLimit
 from loadmgr.model import ConnectorStatus, Offline, Policy, Share, Tariff
-from loadmgr.units import floor_to_wire
+from loadmgr.units import PerPhase, floor_to_wire
 from tests.core.talk import L1, L2, L3, Talk, bay, fuse, metered, site_of
 
 
@@ -220,6 +220,49 @@ def test_a_three_phase_car_is_not_starved_by_one_phase_cars_on_its_phases():
         talk.obeys(10.0, step_s=10.0)
         charged += talk.of("BIG").proved_a > 0
     assert charged >= 5, "it had no turn in 25 minutes"
+
+
+def crowd(bigs: int, building_a: PerPhase) -> Talk:
+    """Cars on three phases and a small one on L1, beside a building, below 16 A."""
+    bays = (*(bay(f"BIG{i}") for i in range(bigs)), bay("S", "main", L1))
+    main = fuse("main", 16.0, None, building_a=building_a)
+    return Talk(site_of(*bays, circuits=(main,), policy=Policy(rotate_every_s=120.0)))
+
+
+def test_nobody_waits_behind_cars_that_wait_for_the_building():
+    """L2 is the building's: the big cars cannot start whoever makes room, and the small one may."""
+    talk = crowd(2, (0.0, 14.0, 0.0))
+    talk.ready("BIG0", "BIG1")
+    talk.obeys(200.0, step_s=10.0)
+    talk.ready("S")
+    talk.obeys(30.0, step_s=5.0)
+    assert talk.of("BIG0").proved_a == talk.of("BIG1").proved_a == 0.0
+    assert talk.of("S").proved_a == 16.0
+
+
+def test_nobody_waits_behind_a_car_that_waits_for_its_betters():
+    """Who is first has L2 for as long as it likes: the big car cannot start, the small one may."""
+    bays = (bay("FIRST", "main", L2, priority=3.0), bay("BIG"), bay("S", "main", L1))
+    policy = Policy(share=Share.PRIORITY, rotate_every_s=120.0)
+    talk = Talk(site_of(*bays, fuse_a=9.0, policy=policy))
+    talk.ready("FIRST", "BIG")
+    talk.obeys(200.0, step_s=10.0)
+    talk.ready("S")
+    talk.obeys(30.0, step_s=5.0)
+    assert talk.of("FIRST").proved_a == 9.0
+    assert talk.of("BIG").proved_a == 0.0
+    assert talk.of("S").proved_a == 9.0
+
+
+def test_who_is_on_goes_on_while_room_is_held_for_one_that_cannot_start():
+    """L2 has room for one of the big cars, L1 for one of them and the small one."""
+    talk = crowd(2, (0.0, 8.0, 0.0))
+    talk.ready("BIG0", "BIG1", "S")
+    off = 0
+    for _ in range(120):
+        talk.obeys(10.0, step_s=10.0)
+        off += talk.of("S").proved_a == 0
+    assert off <= 3, "it was paused for somebody who could not use its room"
 
 
 def test_a_car_that_takes_nothing_gives_way_to_one_that_would():
