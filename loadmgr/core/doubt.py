@@ -227,7 +227,7 @@ def _contradicted(
     meter = site.meter[sample.meter]
     if meter.feeds_in:
         return False
-    shown_a, least, total_a = shown(known, sample), NOTHING, 0.0
+    least, total_a = NOTHING, 0.0
     for evse in site.below[meter.circuit]:
         belief = state.evses[evse.id]
         if not belief.readings or belief.quarantine is not None:
@@ -237,7 +237,12 @@ def _contradicted(
             total_a += _least_total(belief, now, site.voltage_v)
     if sum(sample.current_a) < total_a * (1 - LESS) - len(PHASES) * LESS_A:
         return True  # wherever those draw of which nobody knows on which phase
-    return any(shown_a[p] < least[p] * (1 - LESS) - LESS_A for p in PHASES)
+    shown_a = list(sample.current_a)
+    enough_a = [i * (1 - LESS) - LESS_A for i in least]
+    if known.doubt is not None:  # nobody knows on which phases, but there has to be an order
+        shown_a.sort()
+        enough_a.sort()
+    return any(a < b for a, b in zip(shown_a, enough_a, strict=True))
 
 
 def _least(evse: Evse, belief: EvseState, now: datetime) -> PerPhase:

@@ -217,6 +217,30 @@ def test_an_exchange_of_phases_does_not_hide_that_the_sum_is_too_small() -> None
     assert lost(talk)
 
 
+def test_an_exchange_of_phases_does_not_hide_that_two_of_them_are_too_small() -> None:
+    """Found by chaos, seed 4500402: the car draws 16 A on each, and one phase shows enough."""
+    talk = charging()
+    talk.after(1).meter(30.0, 17.0, 50.0)
+    talk.after(1).meter(17.1, 30.2, 50.1)
+    for second in range(15):
+        if second % 5 == 0:
+            talk.draws("A", 16.0)
+        talk.after(1).meter(12.0, 14.6, 12.1)
+    assert lost(talk)
+
+
+def test_an_exchange_of_phases_by_itself_contradicts_no_car() -> None:
+    """L2 carries the car and little else, and shows as L1."""
+    talk = one_car()
+    talk.ready("A", fallback_a=32.0)
+    for second in range(30):
+        if second % 5 == 0:
+            talk.draws("A", 0.0, 30.0, 0.0)
+        talk.after(1).meter(*((1.0, 31.0, 20.0) if second < 10 else (31.0, 1.0, 20.0)))
+    assert doubt.is_mixed_up(talk.state.meters[MeterId("grid")])
+    assert not lost(talk)
+
+
 # ── What its cars change ──────────────────────────────────────────────────────────────────
 
 
