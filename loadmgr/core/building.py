@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 
 from loadmgr.core import doubt
 from loadmgr.core.places import SETTLED_A, drawn, loose, placed, shade
-from loadmgr.core.span import FRESH, Span, Spans, may_ramp, span, together
+from loadmgr.core.span import FRESH, Span, Spans, around, may_ramp, span, together
 from loadmgr.core.state import MeterState, State
 from loadmgr.events import CircuitMeasured
 from loadmgr.model import CircuitId, Evse, Meter, MeterId, Site
@@ -100,17 +100,21 @@ def looked_back(site: Site, state: State, meter: Meter, evse: Evse, now: datetim
     it may have drawn as little then as it tells now: no more of the sample is lent out.
     """
     known = state.meters[meter.id]
-    if known.at is None or now - known.at > LOOKS_BACK:
+    at = known.at
+    if at is None or now - at > LOOKS_BACK:
         return known
     belief = state.evses[evse.id]
     if may_ramp(belief, now):
-        told = span(evse, replace(belief, raised_at=None), now, site.voltage_v)
+        belief = replace(belief, raised_at=None)
+        told = span(evse, belief, now, site.voltage_v)
     else:
         told = _span(site, state, evse, now)
     known = _with_less(known, evse, told.followed)
-    if told.most == known.cars_most_a.get(evse.id):
+    then = replace(belief, readings=around(belief.readings, at))
+    most_a = lower(told.most, span(evse, then, now, site.voltage_v).most)
+    if most_a == known.cars_most_a.get(evse.id):
         return known
-    cars_most_a = {**known.cars_most_a, evse.id: told.most}
+    cars_most_a = {**known.cars_most_a, evse.id: most_a}
     lowest = subtract(doubt.shown_again(known), total(cars_most_a.values()))
     if all(lowest[p] <= known.building_a[p] for p in PHASES):
         return replace(known, cars_most_a=cars_most_a)

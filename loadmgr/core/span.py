@@ -23,6 +23,7 @@ from loadmgr.units import NOTHING, PHASES, PerPhase, higher, lower, on_each, tot
 FOREVER = datetime.max.replace(tzinfo=UTC)
 FRESH = timedelta(seconds=15)
 TRANSITION = timedelta(seconds=15)  # after a raise or a plug-in the car may be anywhere below it
+UNDER_WAY = timedelta(seconds=2)  # from when a circuit's sample is taken until it is heard
 AT_ONCE = timedelta(seconds=0.5)  # no station has told its car yet, and no car has followed
 
 
@@ -108,6 +109,12 @@ def _heard_lately(belief: EvseState, now: datetime) -> bool:
     last = belief.readings[-1].at if belief.readings else None
     told = belief.in_force.sent_at if belief.in_force is not None else None
     return any(at is not None and now - at <= SILENT for at in (last, told))
+
+
+def around(readings: tuple[EvseMeasured, ...], at: datetime) -> tuple[EvseMeasured, ...]:
+    """Those that tell what a car drew when a sample was taken: the last one before, all after."""
+    before = [k for k, reading in enumerate(readings) if reading.at <= at - UNDER_WAY]
+    return readings[before[-1] :] if before else readings
 
 
 def has_frozen(belief: EvseState) -> bool:

@@ -307,6 +307,27 @@ def test_a_car_that_ramps_is_no_building_when_it_tells_so_a_little_later():
         assert load(talk) == (20.0, 20.0, 20.0)
 
 
+def test_a_building_does_not_rise_behind_what_a_car_drew_before_it_stopped():
+    """Found by chaos, seed 5001014: 3 A hid for ten seconds behind a reading of 6 A."""
+    talk = charging(16.0, 20.0)
+    talk.draws("A", 16.0)
+    talk.after(1).meter(20.0)
+    talk.after(4).draws("A", 0.0)
+    talk.after(3).meter(25.0)
+    assert load(talk) == (20.0, 20.0, 20.0), "it may be the car that starts again"
+    talk.after(2).draws("A", 0.0)
+    assert load(talk) == (25.0, 25.0, 25.0), "it was not"
+
+
+def test_a_car_that_stops_after_a_sample_is_no_building():
+    talk = charging(16.0, 20.0)
+    talk.draws("A", 16.0)
+    talk.after(3).meter(36.0)
+    for _ in range(2):
+        talk.after(0.2).draws("A", 0.0)
+    assert load(talk) == (20.0, 20.0, 20.0)
+
+
 def test_a_reading_is_not_held_against_an_old_sample():
     talk = Talk(metered(bay("A")))
     talk.ready("A")
