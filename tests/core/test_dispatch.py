@@ -94,6 +94,7 @@ def test_an_increase_goes_as_far_as_there_is_room():
     talk.holds("B", 17.0)
     talk.holds("A", 6.0)
     talk.after(20)
+    assert limits(wanting(talk, raises=False, A=21.0, B=17.0)) == {}, "nor a part without a journal"
     orders = wanting(talk, A=21.0, B=17.0)
     assert limits(orders) == {"A": 15.0}
     talk.sends(orders[0])
