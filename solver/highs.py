@@ -39,15 +39,30 @@ NONE: Floats = np.zeros(0)
 STATUSES = {int(status): status for status in highspy.HighsBasisStatus.__members__.values()}
 
 
+class Silent(highspy.Highs):  # type: ignore[misc] # ships no types
+    """HiGHS that writes nothing to the terminal.
+
+    Since 1.16 it writes who it is when callbacks are enabled, and its constructor enables them
+    before anybody can ask for silence.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setOptionValue("output_flag", False)
+
+    def enableCallbacks(self) -> None:
+        self.setOptionValue("output_flag", False)
+        super().enableCallbacks()
+
+
 class Highs:
     """One model, kept between calls."""
 
     def __init__(self, tolerance: float = TOLERANCE) -> None:
         self._lp: LinearProgram | None = None
         self._ghosts = 0  # columns beyond those of _lp
-        self._highs = highspy.Highs()
+        self._highs = Silent()
         option = self._highs.setOptionValue
-        option("output_flag", False)
         # Its threads are left alone: they belong to the process, and a second model that
         # asks for another number fails.
         option("primal_feasibility_tolerance", max(tolerance, 1e-9))

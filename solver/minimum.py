@@ -17,6 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from solver.highs import Silent
 from solver.lp import linear_program
 from solver.problem import Floats, Ints, Problem
 
@@ -211,8 +212,7 @@ def oracle(problem: Problem, deadline_s: float = 60.0, gap: float = 1e-7) -> Flo
     matrix = sp.vstack(
         [sp.hstack([lp.matrix, sp.csc_array((height, many))]), switches], format="csc"
     )
-    highs = highspy.Highs()
-    highs.setOptionValue("output_flag", False)
+    highs = Silent()
     highs.setOptionValue("mip_rel_gap", gap)
     highs.setOptionValue("time_limit", deadline_s)
     whole = np.concatenate((np.zeros(width, dtype=np.int32), np.ones(many, dtype=np.int32)))
