@@ -167,6 +167,9 @@ def simulate(
     optimum: Annotated[
         bool, typer.Option("--optimum", help="Chaos: beside the best that was possible")
     ] = False,
+    steady: Annotated[
+        bool, typer.Option("--steady", help="Chaos: nothing in a building switches")
+    ] = False,
 ) -> None:
     """Play a story, or random sites under random faults, in virtual time, and judge true currents.
 
@@ -186,6 +189,7 @@ def simulate(
             naive=naive,
             calm=calm,
             optimum=optimum,
+            steady=steady,
         )
         try:
             safe, found = chaos_command.perform(

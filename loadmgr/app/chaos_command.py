@@ -26,6 +26,7 @@ class Asked:
     naive: bool
     calm: bool
     optimum: bool
+    steady: bool
 
 
 def perform(asked: Asked, say: Callable[[str], Any] | None) -> tuple[bool, dict[str, Any]]:
@@ -59,6 +60,7 @@ def asks(wish: Asked) -> list[Ask]:
         naive=wish.naive,
         faultless=wish.calm,
         optimum=wish.optimum,
+        steady=wish.steady,
     )
 
 

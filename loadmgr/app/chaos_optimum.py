@@ -13,17 +13,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from loadmgr.model import Circuit, Evse, Site
+from loadmgr.app.chaos_room import STEP_S, capacity, load_per_ampere
+from loadmgr.model import Evse, Site
 from loadmgr.simulate.arrivals import Visit
 from loadmgr.simulate.car import Car
 from loadmgr.simulate.chaos_site import World
-from loadmgr.units import PerPhase, power_w
 from solver import Problem, solve
 from solver.problem import Floats
-
-STEP_S = 60.0
-LOOK_S = 5.0  # how often the building is looked at within a step
-AHEAD = 3  # looks that a car has to be down before: 7 s for the station and 5 s for the car
 
 
 def most_wh(world: World, *, start_s: float, seconds: float) -> float:
@@ -38,9 +34,9 @@ def most_wh(world: World, *, start_s: float, seconds: float) -> float:
     problem = Problem(
         step_h=np.full(steps, STEP_S / 3600.0),
         parent=np.array([place[c.feeds_from] if c.feeds_from else -1 for c in site.circuits]),
-        capacity=np.maximum(_capacity(world, start_s, steps), 0.0),
+        capacity=capacity(world, start_s, steps),
         circuit=np.array([place[evse.circuit] for evse in evses]),
-        coupling=np.array([_load(site, evse.worst_a(1.0)) for evse in evses]),
+        coupling=np.array([load_per_ampere(site, evse) for evse in evses]),
         upper=np.array([_upper(v, e, start_s, steps) for v, e in zip(visits, evses, strict=True)]),
         energy=np.array([_alone_wh(v, e, site) for v, e in zip(visits, evses, strict=True)])
         / (site.voltage_v * phases),
@@ -66,45 +62,9 @@ def _alone_wh(visit: Visit, evse: Evse, site: Site) -> float:
     return min(car.charged_wh, visit.car.wanted_wh)
 
 
-def _load(site: Site, current_a: PerPhase) -> tuple[float, ...]:
-    return (*current_a, power_w(current_a, site.voltage_v))
-
-
 def _upper(visit: Visit, evse: Evse, start_s: float, steps: int) -> Floats:
     """(T,) What the car may take on average over each step. [A]"""
     begins = start_s + STEP_S * np.arange(steps)
     there = np.minimum(begins + STEP_S, visit.leaves_s) - np.maximum(begins, visit.arrives_s)
     most_a = min(evse.max_a, visit.car.max_a)
     return np.asarray(most_a * np.clip(there / STEP_S, 0.0, 1.0))
-
-
-def _capacity(world: World, start_s: float, steps: int) -> Floats:
-    """(K, R, T) What is left for cars on average over each step. [A or W]"""
-    site = world.site
-    looks = round(STEP_S / LOOK_S)
-    at_s = start_s + LOOK_S * np.arange(steps * looks + AHEAD)
-    own = {name: np.array([load.at(t) for t in at_s]) for name, load in world.buildings.items()}
-    left = np.zeros((len(site.circuits), 4, steps))
-    for k, circuit in enumerate(site.circuits):
-        below = [c for c in site.circuits if circuit.id in site.path[c.id] and c.id in own]
-        current_a = np.zeros((len(at_s), 3))
-        for c in below:
-            metered = circuit.meter is not None or c.meter is not None
-            current_a += own[c.id] if metered else np.array(c.building_a)
-        load = np.column_stack((current_a, current_a.sum(axis=1) * site.voltage_v))
-        ahead = np.lib.stride_tricks.sliding_window_view(load, AHEAD, axis=0).max(axis=2)
-        room = np.maximum(_usable(circuit) - ahead[: steps * looks], 0.0)
-        room[room < _least(site, circuit)] = 0.0
-        left[k] = room.reshape(steps, looks, 4).mean(axis=1).T
-    return left
-
-
-def _least(site: Site, circuit: Circuit) -> Floats:
-    """(4,) With less than this nobody below it charges. [A or W]"""
-    least_a = min((evse.min_a for evse in site.below[circuit.id]), default=0.0)
-    return np.array([least_a, least_a, least_a, least_a * site.voltage_v])
-
-
-def _usable(circuit: Circuit) -> Floats:
-    contract = np.inf if circuit.max_power_w is None else circuit.max_power_w
-    return np.array([*circuit.usable_a, contract])

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from loadmgr.app.chaos_runs import DAY_S, Run, is_safe
+from loadmgr.app.chaos_runs import DAY_S, Known, Run, is_safe
 from loadmgr.simulate.truth import Cause
 
 HEADER = (
@@ -56,7 +56,10 @@ def as_text(runs: Sequence[Run]) -> str:
     if found["energy_of_calm"] is not None:
         lines.append(f"energy: {100 * found['energy_of_calm']:.1f} % of what calm days deliver")
     if found["of_optimum"] is not None:
-        lines.append(f"without faults: {100 * found['of_optimum']:.1f} % of what was possible")
+        lines.append(
+            f"without faults: {100 * found['of_optimum']:.1f} % of what was possible, "
+            f"{100 * found['of_shares']:.1f} % of the same shares where all is known beforehand"
+        )
     if found["naive_fails"] is not None:
         lines.append(f"naive controller: fails on {found['naive_fails']} of {len(runs)} seeds")
     lines += [f"NOT SAFE: seed {seed}" for seed in found["unsafe_seeds"]]
@@ -85,7 +88,7 @@ def as_json(runs: Sequence[Run]) -> dict[str, Any]:
             sum(run.lived.summary.energy_wh for run in calm),
             sum(run.faultless_wh or 0.0 for run in calm),
         ),
-        "of_optimum": _mean([r.of_optimum for r in runs if r.of_optimum is not None]),
+        **_of_known([run.known for run in runs if run.known is not None]),
         "naive_fails": sum(not is_safe(r.naive) for r in naive if r.naive) if naive else None,
         "bounds": _bounds(runs),
         "stops_per_car_hour": sum(run.lived.observed.stops for run in runs) / max(hours, 1e-9),
@@ -168,7 +171,7 @@ def _run(run: Run) -> dict[str, Any]:
         "took_s": {name: [round(s, 1) for s in each] for name, each in _took(run).items()},
         "energy_kwh": run.lived.summary.energy_wh / 1000,
         "energy_of_calm": _share(run),
-        "of_optimum": run.of_optimum,
+        **_of_known([] if run.known is None else [run.known]),
         "naive_overload_s": None if run.naive is None else run.naive.summary.ours_s,
         "ticks": run.lived.ticks,
         "orders": run.lived.orders,
@@ -189,8 +192,13 @@ def _share(run: Run) -> float | None:
     return _ratio(run.lived.summary.energy_wh, run.faultless_wh or 0.0)
 
 
-def _mean(shares: Sequence[float]) -> float | None:
-    return sum(shares) / len(shares) if shares else None
+def _of_known(known: Sequence[Known]) -> dict[str, float | None]:
+    """Of what who knows all could have delivered, the share that was."""
+    delivered_wh = sum(each.delivered_wh for each in known)
+    return {
+        "of_optimum": _ratio(delivered_wh, sum(each.most_wh for each in known)),
+        "of_shares": _ratio(delivered_wh, sum(each.shared_wh for each in known)),
+    }
 
 
 def _ratio(one: float, other: float) -> float | None:

@@ -15,6 +15,7 @@ import structlog
 from loadmgr.app.chaos import START_S, Lived, live
 from loadmgr.app.chaos_naive import Naive
 from loadmgr.app.chaos_optimum import most_wh
+from loadmgr.app.chaos_shares import shared_wh
 from loadmgr.model import Share
 from loadmgr.simulate.chaos_faults import Fault, Kind, Mix, draw, only
 from loadmgr.simulate.chaos_site import Wishes, World, world
@@ -38,7 +39,17 @@ class Ask:
     kinds: frozenset[Kind] | None = None
     naive: bool = False  # beside the engine
     faultless: bool = False  # once more without faults, for the energy
-    optimum: bool = False  # and beside what anybody could have delivered then
+    optimum: bool = False  # and beside what could have been delivered then by who knows all
+    steady: bool = False  # nothing in the buildings switches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A run in which nothing goes wrong, beside those that know everything beforehand. [Wh]"""
+
+    delivered_wh: float
+    most_wh: float  # whoever gets it
+    shared_wh: float  # by the shares of the site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +62,7 @@ class Run:
     lived: Lived
     cpu_s: float  # of the run with faults
     faultless_wh: float | None
-    of_optimum: float | None
+    known: Known | None
     naive: Lived | None
 
     @property
@@ -82,7 +93,7 @@ def play(ask: Ask) -> Run:
         lived=lived,
         cpu_s=time.process_time() - began,
         faultless_wh=_faultless_wh(ask, built, faults) if ask.faultless else None,
-        of_optimum=_of_optimum(ask, built) if ask.optimum else None,
+        known=_known(ask, built) if ask.optimum else None,
         naive=live(built, faults, seconds=ask.seconds, make_engine=Naive) if ask.naive else None,
     )
 
@@ -98,7 +109,7 @@ def prepared(ask: Ask) -> tuple[World, tuple[Fault, ...], float]:
         start_s=START_S,
         seconds=ask.seconds,
         warm_up_s=mix.warm_up_s,
-        wishes=Wishes(chargers=ask.chargers, fallback_a=ask.fallback_a),
+        wishes=Wishes(chargers=ask.chargers, fallback_a=ask.fallback_a, steady=ask.steady),
     )
     faults = draw(built.site, mix, seed=ask.seed, seconds=ask.seconds)
     return built, faults if ask.kinds is None else only(faults, ask.kinds), every_s
@@ -110,16 +121,19 @@ def _faultless_wh(ask: Ask, built: World, faults: Sequence[Fault]) -> float:
     return live(built, expected, seconds=ask.seconds).summary.energy_wh
 
 
-def _of_optimum(ask: Ask, built: World) -> float | None:
-    """Of the most that could be delivered: the share that is, where nothing at all goes wrong.
+def _known(ask: Ask, built: World) -> Known:
+    """Nothing at all goes wrong.
 
     Who waits for a lower price delivers less on purpose: here everybody shares at once.
     """
     if built.site.policy.share is Share.CHEAPEST:
         policy = replace(built.site.policy, share=Share.FAIR)
         built = replace(built, site=replace(built.site, policy=policy))
-    most = most_wh(built, start_s=START_S, seconds=ask.seconds)
-    return live(built, (), seconds=ask.seconds).summary.energy_wh / most if most else None
+    return Known(
+        delivered_wh=live(built, (), seconds=ask.seconds).summary.energy_wh,
+        most_wh=most_wh(built, start_s=START_S, seconds=ask.seconds),
+        shared_wh=shared_wh(built, start_s=START_S, seconds=ask.seconds),
+    )
 
 
 def play_all(asks: Sequence[Ask], jobs: int) -> Iterator[Run]:

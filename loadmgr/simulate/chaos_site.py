@@ -62,6 +62,7 @@ class Wishes:
 
     chargers: int | None = None
     fallback_a: float | None = None
+    steady: bool = False  # nothing in a building switches, though it may by its declared worst
 
 
 def world(
@@ -103,7 +104,11 @@ def world(
     return World(
         site=site,
         wiring=wiring,
-        buildings={c.id: load for c, load in zip(circuits, loads, strict=True) if load is not None},
+        buildings={
+            c.id: replace(load, appliances=()) if wishes.steady else load
+            for c, load in zip(circuits, loads, strict=True)
+            if load is not None
+        },
         tempers={station: _temper(rng) for station in site.stations},
         visits=visits,
         meter_every_s=rng.choice((1.0, 1.0, 2.0, 5.0)),
