@@ -170,6 +170,9 @@ def simulate(
     steady: Annotated[
         bool, typer.Option("--steady", help="Chaos: nothing in a building switches")
     ] = False,
+    shrink: Annotated[
+        bool, typer.Option("--shrink", help="Chaos: of an unsafe seed, the faults it takes")
+    ] = False,
 ) -> None:
     """Play a story, or random sites under random faults, in virtual time, and judge true currents.
 
@@ -190,6 +193,7 @@ def simulate(
             calm=calm,
             optimum=optimum,
             steady=steady,
+            shrink=shrink,
         )
         try:
             safe, found = chaos_command.perform(

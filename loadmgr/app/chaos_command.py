@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from loadmgr.app import chaos_report
-from loadmgr.app.chaos_runs import Ask, Run, asked, play_all
+from loadmgr.app.chaos_runs import Ask, Run, asked, play_all, shrink
 from loadmgr.app.durations import seconds
 from loadmgr.simulate.chaos_faults import Kind
 
@@ -27,6 +27,7 @@ class Asked:
     calm: bool
     optimum: bool
     steady: bool
+    shrink: bool
 
 
 def perform(asked: Asked, say: Callable[[str], Any] | None) -> tuple[bool, dict[str, Any]]:
@@ -46,7 +47,23 @@ def perform(asked: Asked, say: Callable[[str], Any] | None) -> tuple[bool, dict[
             say(chaos_report.line(run))
     if say is not None:
         say(chaos_report.as_text(runs))
-    return all(run.safe for run in runs), chaos_report.as_json(runs)
+    found = chaos_report.as_json(runs)
+    unsafe = [run.ask for run in runs if not run.safe]
+    if asked.shrink:
+        found["shrunk"] = {ask.seed: _shrunk(ask, say) for ask in unsafe}
+    elif unsafe and say is not None:
+        say("--shrink finds the few faults that it takes")
+    return not unsafe, found
+
+
+def _shrunk(ask: Ask, say: Callable[[str], Any] | None) -> list[dict[str, Any]]:
+    """The few faults without which an unsafe site would be safe, for a test to be made of them."""
+    faults = shrink(ask)
+    if say is not None:
+        say(f"seed {ask.seed} takes these faults, and none of them can be left out alone:")
+        for fault in faults:
+            say(f"  {fault}")
+    return [asdict(fault) for fault in faults]
 
 
 def asks(wish: Asked) -> list[Ask]:

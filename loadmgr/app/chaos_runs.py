@@ -8,6 +8,7 @@ import multiprocessing
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import structlog
@@ -139,16 +140,22 @@ def _known(ask: Ask, built: World) -> Known:
 def play_all(asks: Sequence[Ask], jobs: int) -> Iterator[Run]:
     """Runs in the order of their asks, as they come."""
     if jobs <= 1 or len(asks) == 1:
-        before = structlog.get_config()
-        _quieten()
-        try:
+        with _quiet():
             yield from map(play, asks)
-        finally:
-            structlog.configure(**before)
         return
     spawn = multiprocessing.get_context("spawn")
     with spawn.Pool(min(jobs, len(asks)), initializer=_quieten) as pool:
         yield from pool.imap(play, asks)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    before = structlog.get_config()
+    _quieten()
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def _quieten() -> None:
@@ -174,7 +181,8 @@ def shrink(
     def fails(part: Sequence[Fault]) -> bool:
         nonlocal plays
         plays += 1
-        return breaks(live(built, part, seconds=ask.seconds))
+        with _quiet():
+            return breaks(live(built, part, seconds=ask.seconds))
 
     kept = list(faults)
     if not fails(kept):

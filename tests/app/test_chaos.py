@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
-from loadmgr.app import chaos_report
+from loadmgr.app import chaos_report, chaos_runs
 from loadmgr.app.chaos import START_S, live
 from loadmgr.app.chaos_naive import Naive
 from loadmgr.app.chaos_runs import Ask, asked, is_safe, play, play_all, prepared, shrink
@@ -120,6 +120,16 @@ def test_the_command_prints_seeds_figures_and_how_it_went() -> None:
     found = json.loads(answer.stdout)
     assert found["seeds"] == [7] and found["overload_s"][Cause.OURS] == 0
     assert found["faults"] == sum(found["faults_by_kind"].values()) > 0
+
+
+def test_an_unsafe_seed_is_told_with_the_faults_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chaos_runs, "is_safe", lambda lived: not lived.struck[Kind.REJECT])
+    args = "simulate --chaos --days 0.01 --seed 7 --chargers 4 --faults-every 30s".split()
+    answer = CliRunner().invoke(app, [*args, "--shrink", "-o", "json"])
+    assert answer.exit_code == 3
+    found = json.loads(answer.stdout)
+    assert found["unsafe_seeds"] == [7]
+    assert [fault["kind"] for fault in found["shrunk"]["7"]] == [Kind.REJECT]
 
 
 @pytest.mark.parametrize(
