@@ -48,10 +48,11 @@ def as_text(runs: Sequence[Run]) -> str:
                 f"{name:<48} p99 {bound['p99']:6.1f} s  highest {bound['highest']:6.1f} s  "
                 f"({bound['cases']} cases, bound {bound['bound']})"
             )
+    apart_s = found["increases_apart_s"]
     lines.append(
         f"{found['stops_per_car_hour']:.2f} stops per car and hour, "
-        f"increases at least {found['increases_apart_s']:.1f} s apart, "
-        f"at most {found['orders_a_minute']} orders a minute to one charger"
+        + ("" if apart_s is None else f"increases at least {apart_s:.1f} s apart, ")
+        + f"at most {found['orders_a_minute']} orders a minute to one charger"
     )
     if found["energy_of_calm"] is not None:
         lines.append(f"energy: {100 * found['energy_of_calm']:.1f} % of what calm days deliver")
@@ -92,7 +93,7 @@ def as_json(runs: Sequence[Run]) -> dict[str, Any]:
         "naive_fails": sum(not is_safe(r.naive) for r in naive if r.naive) if naive else None,
         "bounds": _bounds(runs),
         "stops_per_car_hour": sum(run.lived.observed.stops for run in runs) / max(hours, 1e-9),
-        "increases_apart_s": min(apart, default=float("inf")),
+        "increases_apart_s": min(apart, default=None),
         "orders_a_minute": max((run.lived.observed.orders_a_minute for run in runs), default=0),
         "site_days_per_core_minute": days / max(cpu_s / 60, 1e-9),
         "runs": [_run(run) for run in runs],

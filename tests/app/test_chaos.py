@@ -132,6 +132,14 @@ def test_an_unsafe_seed_is_told_with_the_faults_it_takes(monkeypatch: pytest.Mon
     assert [fault["kind"] for fault in found["shrunk"]["7"]] == [Kind.REJECT]
 
 
+def test_what_did_not_happen_has_no_figure() -> None:
+    """JSON knows no infinity."""
+    found = chaos_report.as_json([play(replace(SMALL, seconds=60.0))])
+    assert found["increases_apart_s"] is None
+    assert json.dumps(found, allow_nan=False)
+    assert "inf" not in chaos_report.as_text([play(replace(SMALL, seconds=60.0))])
+
+
 @pytest.mark.parametrize(
     ("option", "says"),
     [
