@@ -131,7 +131,7 @@ def _to_be_told_again(
     it may be what makes it so.
     """
     in_force = belief.in_force
-    if in_force is None or target_a > in_force.current_a or now - in_force.sent_at < TOLD_AGAIN:
+    if in_force is None or target_a != in_force.current_a or now - in_force.sent_at < TOLD_AGAIN:
         return False
     never_left = belief.failures == 0 and belief.retry_at is not None and now < belief.retry_at
     if never_left or _in_vain(belief, target_a, now):

@@ -659,3 +659,25 @@ def test_a_stop_that_is_refused_is_not_asked_for_ten_times_a_second():
             talk.refuses(talk.sends(order))
         talk.after(0.1)
     assert 2 <= stops <= 20
+
+
+def test_a_limit_that_has_long_been_accepted_does_not_stand_in_the_way_of_6_a():
+    """Found by chaos, seed 8500515: asked again and again for the 0 A that it refused, a charger
+    kept 11 A for two minutes.
+    """
+    talk = Talk(metered(bay("A"), fuse_a=30.0))
+    talk.ready("A")
+    talk.building(8.0)
+    talk.holds("A", 20.0)
+    for _ in range(5):
+        talk.after(5).draws("A", 20.0)
+        talk.meter(28.0, 28.0, 28.0)
+    talk.after(1).meter(46.0, 46.0, 46.0)
+    asked = []
+    for _ in range(3):
+        order = talk.due()[0]
+        asked.append(order)
+        talk.refuses(talk.sends(order))
+        talk.after(11).meter(46.0, 46.0, 46.0)
+    assert [order.current_a for order in asked] == [0.0, 6.0, 6.0]
+    assert isinstance(talk.due()[0], StopTransaction)
