@@ -126,9 +126,9 @@ def _limit(
 def _to_be_told_again(
     site: Site, plan: Plan, evse: Evse, belief: EvseState, target_a: float, now: datetime
 ) -> bool:
-    """It accepted its limit a while ago. Where a fuse is over all the same somebody does not keep
-    what it accepted, and its meter may be what hides it; and one that has not shown that it keeps
-    it may be what makes it so.
+    """It accepted this very limit a while ago. Where a fuse is over all the same somebody does not
+    keep what it accepted, and its meter may be what hides it; and one that has not shown that it
+    keeps it may be what makes it so.
     """
     in_force = belief.in_force
     if in_force is None or target_a != in_force.current_a or now - in_force.sent_at < TOLD_AGAIN:
