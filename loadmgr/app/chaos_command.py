@@ -60,7 +60,7 @@ def _shrunk(ask: Ask, say: Callable[[str], Any] | None) -> list[dict[str, Any]]:
     """The few faults without which an unsafe site would be safe, for a test to be made of them."""
     faults = shrink(ask)
     if say is not None:
-        say(f"seed {ask.seed} takes these faults, and none of them can be left out alone:")
+        say(f"seed {ask.seed} takes no more than these faults:")
         for fault in faults:
             say(f"  {fault}")
     return [asdict(fault) for fault in faults]
