@@ -59,8 +59,10 @@ def span(evse: Evse, belief: EvseState, now: datetime, voltage_v: float) -> Span
             seen, there = evse.worst_a(drawn), _on_every_phase(evse, reading)
         else:
             there = seen
-        # What it drew before it was told to take less, and took less, does not come back.
-        high = higher(high, seen if reading is fresh[-1] else lower(seen, stays))
+        # What it drew before it was told to take less, and took less, does not come back; nor in
+        # the moment in which it is raised again.
+        could = lower(stays, _could(evse, belief, reading))
+        high = higher(high, seen if reading is fresh[-1] else lower(seen, could))
         low = seen if place == 0 else lower(low, seen)
         certain = there if place == 0 else lower(certain, there)
     # A charger that tells more than it may draw must not make the building smaller.

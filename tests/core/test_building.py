@@ -389,6 +389,23 @@ def test_what_a_car_drew_before_it_was_lowered_hides_no_building() -> None:
     assert min(believed(talk.site, talk.state, talk.now)[MAIN]) == 10.0
 
 
+def test_what_a_car_drew_before_it_was_lowered_does_not_come_back_in_the_moment_of_a_raise() -> None:
+    """Found by chaos, seed 9000500: it stood beside 6 A again, and hid the building for 6 s."""
+    talk = Talk(metered(bay("A"), fuse_a=46.0))
+    talk.ready("A")
+    talk.building(8.0)
+    talk.holds("A", 14.0)
+    for _ in range(4):
+        talk.after(5).draws("A", 14.0)
+        talk.meter(22.0, 22.0, 22.0)
+    talk.holds("A", 6.0)
+    talk.after(9).draws("A", 6.0)
+    talk.meter(14.0, 14.0, 14.0)
+    talk.after(4).holds("A", 14.0)
+    talk.after(0.3).meter(20.0, 20.0, 20.0)
+    assert min(believed(talk.site, talk.state, talk.now)[MAIN]) == 14.0
+
+
 def test_what_a_charger_tells_long_after_it_gave_nothing_makes_the_building_no_smaller() -> None:
     """Found by chaos, seed 150117: its meter had frozen at 9 A, and it was lent 9 A too much."""
     talk = quiet()
