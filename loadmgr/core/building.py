@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 
 from loadmgr.core import doubt
 from loadmgr.core.places import SETTLED_A, drawn, loose, placed, shade
-from loadmgr.core.span import FRESH, Span, Spans, around, may_ramp, span, together
+from loadmgr.core.span import FRESH, Span, Spans, around, span, together
 from loadmgr.core.state import MeterState, State
 from loadmgr.events import CircuitMeasured
 from loadmgr.model import CircuitId, Evse, Meter, MeterId, Site
@@ -104,14 +104,10 @@ def looked_back(site: Site, state: State, meter: Meter, evse: Evse, now: datetim
     if at is None or now - at > LOOKS_BACK:
         return known
     belief = state.evses[evse.id]
-    if may_ramp(belief, now):
-        belief = replace(belief, raised_at=None)
-        told = span(evse, belief, now, site.voltage_v)
-    else:
-        told = _span(site, state, evse, now)
+    told = span(evse, belief, now, site.voltage_v, ramps=False)
     known = _with_less(known, evse, told.followed)
     then = replace(belief, readings=around(belief.readings, at))
-    most_a = lower(told.most, span(evse, then, now, site.voltage_v).most)
+    most_a = lower(told.most, span(evse, then, now, site.voltage_v, ramps=False).most)
     if most_a == known.cars_most_a.get(evse.id):
         return known
     cars_most_a = {**known.cars_most_a, evse.id: most_a}

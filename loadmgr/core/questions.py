@@ -8,12 +8,22 @@ from loadmgr.core.conduct import OVER_FOR
 from loadmgr.core.ledger import tolerated
 from loadmgr.core.span import may_ramp
 from loadmgr.core.state import EvseState, MeterState, State
-from loadmgr.model import Circuit, Evse, Site
+from loadmgr.model import Circuit, Evse, MeterId, Site
 from loadmgr.units import PHASES, subtract
 
 ASK_APART = timedelta(seconds=3)
 TELLS_SOON = timedelta(seconds=2)
 WORTH_ASKING_A = 0.3  # more than the noise of a meter, less than the smallest margin
+
+
+def left_open(site: Site, state: State, meter: MeterId, now: datetime) -> bool:
+    """The last sample of a meter leaves open what a car below it can tell at once."""
+    known = state.meters[meter]
+    open_a = subtract(known.at_most_a, known.building_a)
+    if max(open_a) < WORTH_ASKING_A and known.contradicted is None:
+        return False
+    below = site.below[site.meter[meter].circuit]
+    return any(worth_asking(site, state, evse, state.evses[evse.id], now) for evse in below)
 
 
 def worth_asking(site: Site, state: State, evse: Evse, belief: EvseState, now: datetime) -> bool:

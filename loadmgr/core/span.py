@@ -41,8 +41,10 @@ class Span:
     followed: PerPhase  # the same, if it has already followed what it was told
 
 
-def span(evse: Evse, belief: EvseState, now: datetime, voltage_v: float) -> Span:
-    """Where the current of one car lies now."""
+def span(
+    evse: Evse, belief: EvseState, now: datetime, voltage_v: float, *, ramps: bool | None = None
+) -> Span:
+    """Where the current of one car lies now; with `ramps=False`, when it was seen not to rise."""
     fresh = [r for r in belief.readings if now - r.at <= FRESH]
     if not fresh:
         # A car that is not heard of for a moment may be drawing all that it may, or nothing. One
@@ -69,7 +71,7 @@ def span(evse: Evse, belief: EvseState, now: datetime, voltage_v: float) -> Span
     low = lower(low, evse.worst_a(allowed_current(evse, belief, now)))
     if has_frozen(belief) or fresh[-1].connection != belief.connection:
         low = NOTHING  # who has gone, or come back anew, may have stopped meanwhile
-    if may_ramp(belief, now):
+    if may_ramp(belief, now) if ramps is None else ramps:
         allowed = max((*lawful(belief, now), belief.fallback_a or 0.0))
         high = higher(high, _in_use(evse, belief, fresh, min(evse.max_a, allowed)))
     certain = lower(low, certain)

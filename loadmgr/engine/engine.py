@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from loadmgr.core import questions
 from loadmgr.core.dispatch import due
 from loadmgr.core.doubt import verdict
 from loadmgr.core.observe import observe
@@ -103,6 +104,8 @@ class Engine:
             judged = verdict(before, self.state, event.meter, event.at)
             if judged is not None:
                 self.emit(judged)
+            if questions.left_open(self.site, self.state, event.meter, event.at):
+                self._attention.set()  # a reading on demand does not wait for the beat
 
     def _matters(self, before: State, event: Event) -> bool:
         """Whether the next tick should come soon instead of on the beat."""

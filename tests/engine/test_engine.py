@@ -11,6 +11,7 @@ from itertools import count, pairwise
 import pytest
 
 from loadmgr.core.ledger import worst_case
+from loadmgr.core.questions import left_open
 from loadmgr.core.state import State
 from loadmgr.engine.journal import Forgetful, JournalFailed
 from loadmgr.events import (
@@ -18,6 +19,7 @@ from loadmgr.events import (
     Event,
     LimitReleased,
     LimitSet,
+    ReadMeter,
     Refused,
     Sent,
     SetLimit,
@@ -285,6 +287,40 @@ def test_a_meter_that_gave_itself_away_is_still_doubted_after_every_kill(long: b
             await asyncio.sleep(1)
             doubt = rig.engine.state.meters[MeterId("grid")].doubt
             assert doubt is not None and not doubt.amount
+        await rig.kill()
+
+    in_virtual_time(story)
+
+
+def test_what_a_sample_leaves_open_is_asked_at_once():
+    """Found with slow chargers, seed 9110017: a building rose behind a ramp, and the question that
+    would have shown it waited for the beat.
+    """
+
+    async def story() -> None:
+        rig = Rig(replace(metered(bay("A"), fuse_a=40.0), interval_s=13.0))
+        building_a, open_s = 8.0, []
+
+        async def second() -> None:
+            shown_a = (building_a + rig.true_a("A"),) * 3
+            at = rig.clock.now()
+            rig.engine.emit(CircuitMeasured(at=at, meter=MeterId("grid"), current_a=shown_a))
+            await asyncio.sleep(1)
+
+        def watch(event: Event, state: State) -> None:
+            if isinstance(event, CircuitMeasured) and left_open(
+                rig.site, state, event.meter, event.at
+            ):
+                open_s.append(rig.now_s)
+
+        rig.engine.on_event.append(watch)
+        for _ in range(60):
+            await second()
+        await rig.plug("A")
+        for _ in range(60):
+            await second()
+        asked_s = [at for at, order in rig.gateway.left if isinstance(order, ReadMeter)]
+        assert asked_s[0] - open_s[0] < 0.01
         await rig.kill()
 
     in_virtual_time(story)
