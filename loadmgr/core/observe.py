@@ -63,7 +63,7 @@ def _connected(site: Site, state: State, event: StationConnected) -> State:
             in_flight=None,
             unproved=0,
             prove_at=None,
-            mute=False,
+            declined=0,
             # What failed on the last connection says little about this one.
             failures=0,
             failed_at=None,

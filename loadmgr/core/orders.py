@@ -102,9 +102,10 @@ def answered(evse: Evse, belief: EvseState, outcome: Outcome) -> EvseState:
     order = belief.in_flight
     belief = replace(belief, in_flight=None)
     if isinstance(order, ReadMeter):
-        # Nothing hangs on it: who does not do it is not asked again, and is no worse for that.
-        refused = isinstance(outcome, Refused)
-        return replace(belief, mute=True) if refused else belief
+        # Nothing hangs on it: who does not do it is soon not asked again, and is no worse for that.
+        if isinstance(outcome, Refused):
+            return replace(belief, declined=belief.declined + outcome.asked)
+        return replace(belief, declined=0) if isinstance(outcome, Confirmed) else belief
     if isinstance(outcome, Lost) or outcome.connection != belief.connection:
         return _failed(belief, order, outcome)
     if isinstance(outcome, Refused):

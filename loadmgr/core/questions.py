@@ -13,6 +13,7 @@ from loadmgr.units import PHASES, subtract
 
 ASK_APART = timedelta(seconds=3)
 TELLS_SOON = timedelta(seconds=2)
+MUTE = 2  # refusals in a row: once may be chance
 WORTH_ASKING_A = 0.3  # more than the noise of a meter, less than the smallest margin
 
 
@@ -31,7 +32,11 @@ def worth_asking(site: Site, state: State, evse: Evse, belief: EvseState, now: d
     showed what this car's next reading explains, or does not.
     """
     asked = belief.asked_at
-    if not belief.metered or belief.mute or (asked is not None and now - asked < ASK_APART):
+    if (
+        not belief.metered
+        or belief.declined >= MUTE
+        or (asked is not None and now - asked < ASK_APART)
+    ):
         return False
     if _may_disobey(belief, now):
         return True

@@ -102,7 +102,7 @@ class EvseState:
 
     # Readings on demand.
     asked_at: datetime | None = None
-    mute: bool = False  # it has said that it does not do that
+    declined: int = 0  # how often in a row it has said that it does not do that
 
     @property
     def standing(self) -> tuple[Grant, ...]:

@@ -20,6 +20,8 @@ from loadmgr.events import (
     Order,
     Outcome,
     Refused,
+    SessionEnded,
+    SessionStarted,
     SetFallback,
     SetLimit,
     StationDisconnected,
@@ -36,6 +38,9 @@ STRUCK_S = 40.0
 """A station whose order went astray cannot be told anything before the deadline, a second try,
 and the time charger and car take."""
 
+TOLD_AGAIN_S = 60.0
+"""Until a station repeats what was not answered (`TransactionMessageRetryInterval` of OCPP 1.6)."""
+
 SILENT = Kind.CHARGER_METER_SILENT
 
 
@@ -46,6 +51,7 @@ class ChaosGateway(SimulatedGateway):
         super().__init__(*args, seed=seed, **more)
         self.struck: Counter[Kind] = Counter()
         self._seed = seed
+        self._kept: Kept
         self._mischief: dict[StationId, deque[tuple[Kind, float]]] = defaultdict(deque)
         self._in_turn: dict[StationId, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._void: dict[StationId, int] = {}  # half-open: the number the engine still knows
@@ -54,6 +60,7 @@ class ChaosGateway(SimulatedGateway):
         self._astray_until_s: dict[StationId, float] = {}
         self._said_last: dict[StationId, Outcome] = {}
         self._ill: dict[EvseId, tuple[Kind, float, EvseMeasured | None]] = {}
+        self._unanswered: dict[StationId, list[SessionEnded]] = defaultdict(list)
         self._running: set[str] = set()  # transactions that were on when the engine started
 
     # ── The world ──
@@ -70,7 +77,7 @@ class ChaosGateway(SimulatedGateway):
 
     async def run(self, emit: Emit, kept: Kept) -> None:
         """Be the engine's ears until it dies; stations come back when they notice a listener."""
-        self._emit = emit
+        self._emit, self._kept = emit, kept
         self._running = {
             outlet.transaction.id
             for outlet in self.plant.outlets.values()
@@ -95,10 +102,24 @@ class ChaosGateway(SimulatedGateway):
         elif self._emit is not None and link.station.id not in self._void:
             self._dying.pop(link.station.id, None)
             unheard = self._unheard.pop(link.station.id, False)
+            link.untold[:0] = self._unanswered.pop(link.station.id, [])
             super()._connect(link, booted=booted or unheard)
 
     def _arrives(self, order: Order, link: _Link) -> bool:
         return order.connection in (link.connection, self._dying.get(link.station.id))
+
+    def _tell(self, link: _Link, event: SessionStarted | SessionEnded) -> None:
+        """The end of a transaction is told again on the next connection unless it was answered."""
+        super()._tell(link, event)
+        if isinstance(event, SessionEnded) and link.connection is not None:
+            self._unanswered[link.station.id].append(event)
+            self._spawn(self._answered(link.station.id, event, self._kept))
+
+    async def _answered(self, station: StationId, event: SessionEnded, kept: Kept) -> None:
+        while not await kept():  # noqa: ASYNC110
+            await asyncio.sleep(TOLD_AGAIN_S)
+        if event in self._unanswered[station]:
+            self._unanswered[station].remove(event)
 
     def _report_meters(self, link: _Link) -> None:
         """Readings name their transaction: an engine that has forgotten it learns of it again."""

@@ -17,6 +17,7 @@ from loadmgr.cli import app
 from loadmgr.config.worst import offline_a, worst_building_a
 from loadmgr.core.doubt import doubts_amount
 from loadmgr.engine.engine import Engine
+from loadmgr.events import SessionEnded
 from loadmgr.simulate.chaos_faults import Kind, Mix, draw, only
 from loadmgr.simulate.chaos_site import world
 from loadmgr.simulate.truth import Cause
@@ -160,6 +161,33 @@ def test_a_silent_utility_leaves_its_fail_safe_limit_in_force() -> None:
     lived = play(ask).lived
     assert lived.struck[Kind.UTILITY_SILENT] > 0 and is_safe(lived)
     assert lived.observed.limited_s and max(lived.observed.limited_s) <= 15.0
+
+
+def test_an_end_that_was_not_stored_is_told_again_after_a_kill() -> None:
+    """A station is answered when it is stored, and until then it repeats itself."""
+    built, faults, _ = prepared(SMALL)
+    ends_s = min(visit.leaves_s for visit in built.visits) - START_S
+    full = replace(faults[0], kind=Kind.DISK_FULL, at_s=ends_s - 30.0, lasts_s=90.0)
+    kill = replace(faults[0], kind=Kind.KILL, at_s=ends_s + 30.0, chance=0.0)
+    told: list[tuple[int, str]] = []
+    lives: list[Engine] = []
+
+    def watched(*args: object, **more: object) -> Engine:
+        engine = Engine(*args, **more)  # type: ignore[arg-type] # as it is made by `live`
+        lives.append(engine)
+        life = len(lives)
+
+        def watch(event: object, state: object) -> None:
+            if isinstance(event, SessionEnded):
+                told.append((life, event.transaction_id))
+
+        engine.on_event.append(watch)
+        return engine
+
+    live(built, (full, kill), seconds=ends_s + 600.0, make_engine=watched)
+    (_, first), *_ = told
+    assert {life for life, id in told if id == first} == {1, 2}
+    assert len(told) == len(set(told)), "and what was stored is not"
 
 
 def test_a_meter_with_a_wrong_ratio_is_believed_again_once_it_shows_its_cars() -> None:

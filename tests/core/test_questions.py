@@ -48,15 +48,21 @@ def test_a_car_is_not_asked_while_the_meter_shows_nothing_new():
     assert not asked(talk)
 
 
-def test_who_does_not_tell_on_demand_is_asked_once_and_is_no_worse_for_it():
+def test_who_does_not_tell_on_demand_is_asked_twice_and_is_no_worse_for_it():
+    """The first refusal may be chance (slow chargers, seed 9110039): a step behind a ramp was seen
+    5 s later.
+    """
     talk = ramping()
     (order,) = asked(talk)
     talk.refuses(talk.sends(order))
     talk.after(4).meter(22.0, 22.0, 22.0)
+    (order,) = asked(talk)
+    talk.refuses(talk.sends(order))
+    talk.after(4).meter(24.0, 24.0, 24.0)
     assert not asked(talk)
     assert talk.of("A").failures == 0 and talk.of("A").retry_at is None
     talk.connects("A", 2)
-    assert not talk.of("A").mute
+    assert talk.of("A").declined == 0
 
 
 def test_a_charger_that_may_convict_a_meter_is_asked_at_once():
