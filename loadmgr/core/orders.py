@@ -232,13 +232,17 @@ def _not_taken(
 
 
 def restarted(belief: EvseState, at: datetime) -> EvseState:
-    """Nobody knows how long we were away: every timer starts again, no connection stands."""
+    """Nobody knows how long we were away, and the wall clock may have been set: every timer starts
+    again, nothing lies in what is to come but the ends of limits, no connection stands.
+    """
     return replace(
         belief,
         connection=None,
         offline_since=at,
+        rests_since=at if belief.rests_since is not None else None,
         fallback_written=None,
         fallback_checked=None,
+        prove_at=None,
         in_flight=None,
         readings=(),
         failed_at=None,
@@ -253,7 +257,9 @@ def restarted(belief: EvseState, at: datetime) -> EvseState:
         over_count=0,
         on_since=at if belief.on_since is not None else None,
         off_since=at if belief.off_since is not None else None,
+        stops=tuple(min(stop, at) for stop in belief.stops),
         raised_at=None,
+        asked_at=None,
     )
 
 
@@ -274,4 +280,7 @@ def _begun_again(fading: Fading, at: datetime) -> Fading:
 
 
 def _patient(quarantine: Quarantine | None, at: datetime) -> Quarantine | None:
-    return None if quarantine is None else replace(quarantine, next_try=at, obeying_since=None)
+    if quarantine is None:
+        return None
+    since = min(quarantine.since, at)
+    return replace(quarantine, since=since, next_try=at, obeying_since=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -410,11 +410,18 @@ def full_belief() -> EvseState:
         talk.of("A"),
         offline_since=ago,
         status=ConnectorStatus.CHARGING,
+        rests_since=ago,
+        fallback_written=1,
+        fallback_asked_a=6.0,
+        unproved=1,
+        prove_at=ago,
         in_force=replace(grant(10.0, 5, age_s=100.0), connection=1),
         unknown=(grant(12.0, 6, age_s=50.0), grant(8.0, 7, age_s=10.0, lasts_s=90.0)),
         fading=(fading(20.0, -5.0, 10.0), fading(16.0, 3.0)),
         in_flight=limit(8.0),
         failures=2,
+        failed_at=ago,
+        failed_a=6.0,
         retry_at=ago,
         quarantine=Quarantine(
             since=ago, reason="draws 20 A", tried=2, next_try=ago, obeying_since=ago
@@ -429,7 +436,15 @@ def full_belief() -> EvseState:
         off_since=ago,
         stops=(ago,),
         raised_at=ago,
+        raised_from_a=6.0,
+        asked_at=ago,
+        declined=1,
     )
+
+
+def test_the_belief_that_is_full_is_full():
+    full = full_belief()
+    assert [f.name for f in fields(EvseState) if getattr(full, f.name) == f.default] == []
 
 
 def test_after_a_restart_every_limit_has_its_whole_life_again_on_no_connection():
@@ -490,10 +505,14 @@ def test_after_a_restart_all_that_depends_on_having_been_there_begins_anew():
         before,
         connection=None,
         offline_since=at,
+        rests_since=at,
         fallback_written=None,
         fallback_checked=None,
+        prove_at=None,
         in_flight=None,
         readings=(),
+        failed_at=None,
+        failed_a=None,
         retry_at=None,
         in_force=back.in_force,
         unknown=back.unknown,
@@ -505,7 +524,24 @@ def test_after_a_restart_all_that_depends_on_having_been_there_begins_anew():
         on_since=at,
         off_since=at,
         raised_at=None,
+        asked_at=None,
     )
+
+
+def test_a_wall_clock_that_was_set_back_leaves_nothing_in_what_is_to_come():
+    """Found with slow chargers, seed 9120141: after a clock was set back by an hour a charger was
+    not asked for a reading for an hour.
+    """
+    at = NOON - timedelta(hours=1)
+    back = orders.restarted(full_belief(), at)
+    assert back.quarantine is not None
+    assert back.quarantine.since <= at and back.quarantine.next_try <= at
+    assert max(back.stops) <= at
+    assert [
+        field.name
+        for field in fields(EvseState)
+        if isinstance(when := getattr(back, field.name), datetime) and when > at
+    ] == []
 
 
 def test_a_restart_makes_nothing_out_of_nothing():
