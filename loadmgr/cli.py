@@ -167,6 +167,9 @@ def simulate(
     optimum: Annotated[
         bool, typer.Option("--optimum", help="Chaos: beside the best that was possible")
     ] = False,
+    slow: Annotated[
+        bool, typer.Option("--slow", help="Chaos: chargers, cars and meters as slow as they may be")
+    ] = False,
     steady: Annotated[
         bool, typer.Option("--steady", help="Chaos: nothing in a building switches")
     ] = False,
@@ -192,6 +195,7 @@ def simulate(
             naive=naive,
             calm=calm,
             optimum=optimum,
+            slow=slow,
             steady=steady,
             shrink=shrink,
         )

@@ -26,6 +26,7 @@ class Asked:
     naive: bool
     calm: bool
     optimum: bool
+    slow: bool
     steady: bool
     shrink: bool
 
@@ -77,6 +78,7 @@ def asks(wish: Asked) -> list[Ask]:
         naive=wish.naive,
         faultless=wish.calm,
         optimum=wish.optimum,
+        slow=wish.slow,
         steady=wish.steady,
     )
 

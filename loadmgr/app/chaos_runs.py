@@ -41,6 +41,7 @@ class Ask:
     naive: bool = False  # beside the engine
     faultless: bool = False  # once more without faults, for the energy
     optimum: bool = False  # and beside what could have been delivered then by who knows all
+    slow: bool = False  # whoever has to follow takes the time that it may take
     steady: bool = False  # nothing in the buildings switches
 
 
@@ -110,7 +111,9 @@ def prepared(ask: Ask) -> tuple[World, tuple[Fault, ...], float]:
         start_s=START_S,
         seconds=ask.seconds,
         warm_up_s=mix.warm_up_s,
-        wishes=Wishes(chargers=ask.chargers, fallback_a=ask.fallback_a, steady=ask.steady),
+        wishes=Wishes(
+            chargers=ask.chargers, fallback_a=ask.fallback_a, slow=ask.slow, steady=ask.steady
+        ),
     )
     faults = draw(built.site, mix, seed=ask.seed, seconds=ask.seconds)
     return built, faults if ask.kinds is None else only(faults, ask.kinds), every_s

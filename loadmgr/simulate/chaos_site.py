@@ -38,6 +38,9 @@ FUSES_A = (16, 20, 25, 32, 35, 40, 50, 63, 80, 100, 125, 160, 200, 250, 315, 400
 MARGINS_A = (0.5, 1.0, 2.0, 4.0)
 """Never 0: a margin is for what the meter is off by, and these meters are, by some 0.1 A."""
 
+SLOWEST_STATION_S = 7.0
+SLOWEST_CAR_S = 5.0  # IEC 61851-1, annex A
+
 L1, L2, L3 = Phase
 
 ROTATIONS = ((L1, L2, L3), (L2, L3, L1), (L3, L1, L2))
@@ -62,6 +65,7 @@ class Wishes:
 
     chargers: int | None = None
     fallback_a: float | None = None
+    slow: bool = False  # chargers, cars and meters take the time that they may take
     steady: bool = False  # nothing in a building switches, though it may by its declared worst
 
 
@@ -101,7 +105,7 @@ def world(
         one_phase_share=rng.uniform(0.0, 0.6),
     )
     visits = synthetic(evses, seed=seed, start_s=start_s + warm_up_s, seconds=seconds, crowd=crowd)
-    return World(
+    found = World(
         site=site,
         wiring=wiring,
         buildings={
@@ -113,6 +117,24 @@ def world(
         visits=visits,
         meter_every_s=rng.choice((1.0, 1.0, 2.0, 5.0)),
         charger_meter_every_s=rng.choice((5.0, 10.0)),
+    )
+    return _slowed(found) if wishes.slow else found
+
+
+def _slowed(world: World) -> World:
+    """Where every second that is lost on the way to relief shows as one of overload."""
+    return replace(
+        world,
+        tempers={
+            station: replace(temper, reaction_s=SLOWEST_STATION_S)
+            for station, temper in world.tempers.items()
+        },
+        visits=tuple(
+            replace(visit, car=replace(visit.car, reaction_s=SLOWEST_CAR_S))
+            for visit in world.visits
+        ),
+        meter_every_s=5.0,
+        charger_meter_every_s=10.0,
     )
 
 
@@ -266,7 +288,7 @@ def _policy(rng: random.Random) -> Policy:
 def _temper(rng: random.Random) -> Temper:
     """A station that does as it should, as fast as it can or as slowly as it may."""
     temper = Temper(
-        reaction_s=rng.uniform(0.5, 7.0),
+        reaction_s=rng.uniform(0.5, SLOWEST_STATION_S),
         answer_s=rng.choice((0.05, 0.1, 0.5)),
         whole_amperes=rng.random() < 0.2,
         boot_s=rng.uniform(10.0, 60.0),

@@ -80,6 +80,15 @@ def test_every_random_site_is_one_that_check_would_pass() -> None:
                 assert total <= circuit.usable_a[phase] + 1e-6, (seed, circuit.id)
 
 
+def test_a_slow_site_is_the_same_but_for_the_time_it_takes() -> None:
+    quick, faults, _ = prepared(SMALL)
+    slow, same, _ = prepared(replace(SMALL, slow=True))
+    assert slow.site == quick.site and same == faults
+    assert {temper.reaction_s for temper in slow.tempers.values()} == {7.0}
+    assert {visit.car.reaction_s for visit in slow.visits} == {5.0}
+    assert is_safe(play(replace(SMALL, slow=True)).lived)
+
+
 def test_faults_can_be_left_out_by_kind() -> None:
     _, faults, _ = prepared(SMALL)
     assert {f.kind for f in only(faults, frozenset({Kind.DROP}))} == {Kind.DROP}
