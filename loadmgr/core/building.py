@@ -30,6 +30,7 @@ CALM = timedelta(minutes=15)  # a load that switches more slowly than this is no
 CALM_BUCKET = timedelta(minutes=1)
 LOOKS_BACK = timedelta(seconds=6)  # a sample that a reading can still be held against
 GOOD_TO_RETURN = 3
+NOISE_A = 0.2  # of a meter: so much of the margin may be used without being an excess
 ABSURD = 20.0  # times the rating: no fuse would let that through
 
 
@@ -62,7 +63,8 @@ def sample(site: Site, state: State, event: CircuitMeasured) -> MeterState:
     shade_a = shade(known, loose_a, subtract(sure, before), told_a, settled=settled)
     if shade_a is not None:
         lowest, sure = add(lowest, subtract(loose_a, shade_a)), subtract(sure, shade_a)
-    overloaded = tuple(shown_a[p] > circuit.usable_a[p] for p in PHASES)
+    limit_a = lower(circuit.rating_a, add(circuit.usable_a, (NOISE_A,) * 3))
+    overloaded = tuple(shown_a[p] > limit_a[p] for p in PHASES)
     estimate = [
         # No benefit of the doubt for a phase that is over its limit right now.
         max(0.0, top[p] if overloaded[p] else min(max(before[p], lowest[p]), sure[p]))

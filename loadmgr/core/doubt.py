@@ -56,9 +56,18 @@ def judged(site: Site, state: State, event: CircuitMeasured) -> MeterState:
     noted = known.contradicted
     if noted is None:
         return replace(known, contradicted=event)
-    if not _contradicted(site, state, known, noted, event.at, told_since=noted.at):
-        return known
-    return replace(_anew(known, event.at, amount=True), contradicted=event)
+    if _contradicted(site, state, known, noted, event.at, told_since=noted.at):
+        return replace(_anew(known, event.at, amount=True), contradicted=event)
+    # A car was on its way down in that sample. It says nothing of this one.
+    return replace(known, contradicted=event) if _all_told(site, state, meter, noted) else known
+
+
+def _all_told(site: Site, state: State, meter: Meter, noted: CircuitMeasured) -> bool:
+    """Every car below that is heard has told since a sample what it draws."""
+    last = [state.evses[evse.id].readings[-1:] for evse in site.below[meter.circuit]]
+    return all(
+        reading.at > noted.at for each in last for reading in each if noted.at - reading.at <= FRESH
+    )
 
 
 def _anew(known: MeterState, at: datetime, *, amount: bool, power: int | None = None) -> MeterState:

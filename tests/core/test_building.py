@@ -206,6 +206,29 @@ def test_a_phase_over_its_limit_gets_no_benefit_of_the_doubt():
     assert min(load(talk)) >= 70.0 - 6.0 - 1e-6, "all of it but what the car is known to draw"
 
 
+def test_the_noise_of_a_meter_is_no_excess():
+    """A fuse that is filled to its limit: 18 mA more stopped a car that had just come on, and the
+    others with it.
+    """
+    talk = quiet(main={"margin_a": 1.0}, fuse_a=26.0)
+    talk.draws("A", 0.0)
+    talk.holds("A", 15.0)
+    talk.after(5).draws("A", 15.0)
+    talk.after(1).meter(25.1, 25.1, 25.1)
+    assert max(load(talk)) == pytest.approx(10.1), "within its margin"
+    talk.after(1).meter(25.3, 25.3, 25.3)
+    assert min(load(talk)) == pytest.approx(25.3), "the car may have stopped"
+
+
+def test_without_a_margin_every_excess_is_one():
+    talk = quiet(fuse_a=25.0)
+    talk.draws("A", 0.0)
+    talk.holds("A", 15.0)
+    talk.after(5).draws("A", 15.0)
+    talk.after(1).meter(25.1, 25.1, 25.1)
+    assert min(load(talk)) == pytest.approx(25.1)
+
+
 def test_a_building_that_falls_is_believed_once_it_has_stayed_down():
     talk = quiet(30.0)
     held = (HOLD - BUCKET).total_seconds()

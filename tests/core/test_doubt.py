@@ -68,6 +68,29 @@ def test_a_meter_with_a_wrong_ratio_is_doubted_once_newer_readings_say_so_too() 
     )
 
 
+def test_a_meter_that_begins_to_lie_while_a_car_stops_is_found_out() -> None:
+    """Found by chaos, seed 10000901: an honest sample looked too small for a car that had stopped,
+    and all that was said later was held against that one alone.
+    """
+    site = metered(bay("A"), bay("B"), fuse_a=60.0)
+    talk = Talk(replace(site, meters=(replace(site.meters[0], feeds_in=False),)))
+    talk.ready("A")
+    talk.ready("B")
+    talk.building(5.0)
+    talk.holds("A", 16.0)
+    talk.holds("B", 16.0)
+    for _ in range(4):
+        talk.after(5).draws("A", 16.0)
+        talk.draws("B", 16.0)
+        talk.meter(37.0, 37.0, 37.0)
+    talk.after(1).meter(21.0, 21.0, 21.0)
+    for _ in range(6):
+        talk.after(5).draws("A", 16.0)
+        talk.draws("B", 0.0)
+        talk.after(1).meter(9.5, 9.5, 9.5)
+    assert lost(talk)
+
+
 def test_a_wrong_ratio_shows_though_nobody_knows_on_which_phase_the_car_is() -> None:
     """Found by chaos, seed 7027: 32 A on one of three phases, a meter that showed 4 A on each."""
     talk = one_car(wiring=Wiring((L1, L2, L3), known=False))
