@@ -23,6 +23,7 @@ from loadmgr.units import NOTHING, PHASES, PerPhase, higher, lower, on_each, tot
 FOREVER = datetime.max.replace(tzinfo=UTC)
 FRESH = timedelta(seconds=15)
 TRANSITION = timedelta(seconds=15)  # after a raise or a plug-in the car may be anywhere below it
+ANSWERS = timedelta(seconds=1.5)  # from a question to the reading that was asked for
 UNDER_WAY = timedelta(seconds=2)  # from when a circuit's sample is taken until it is heard
 AT_ONCE = timedelta(seconds=0.5)  # no station has told its car yet, and no car has followed
 
@@ -107,12 +108,18 @@ def _on_every_phase(evse: Evse, reading: EvseMeasured) -> PerPhase:
 
 
 def _heard_lately(belief: EvseState, now: datetime) -> bool:
-    """It has told what it draws, or its limit is too new for that."""
-    if not belief.metered:
+    """It has told what it draws, or its limit is too new for that; unless it was asked since."""
+    if not belief.metered or _keeps_silent(belief, now):
         return False
     last = belief.readings[-1].at if belief.readings else None
     told = belief.in_force.sent_at if belief.in_force is not None else None
     return any(at is not None and now - at <= SILENT for at in (last, told))
+
+
+def _keeps_silent(belief: EvseState, now: datetime) -> bool:
+    """Asked what it draws since it was raised, it has not told."""
+    asked, raised = belief.asked_at, belief.raised_at
+    return asked is not None and raised is not None and asked >= raised and now - asked >= ANSWERS
 
 
 def around(readings: tuple[EvseMeasured, ...], at: datetime) -> tuple[EvseMeasured, ...]:
@@ -175,6 +182,8 @@ def _turns(belief: EvseState) -> Iterator[datetime]:
         yield grant.sent_at + SILENT
     for fading in belief.fading:
         yield fading.until
+    if belief.asked_at is not None:
+        yield belief.asked_at + ANSWERS
     if belief.raised_at is not None:
         yield belief.raised_at + AT_ONCE
         yield belief.raised_at + TRANSITION

@@ -252,13 +252,20 @@ class ChaosGateway(SimulatedGateway):
         if not waiting:
             return None, 0.0
         kind, chance = waiting[0]
-        if kind is Kind.NOT_STORED and not isinstance(order, SetLimit | SetFallback):
+        if kind is Kind.NOT_STORED and not self._can_be_forgotten(order):
             return None, 0.0
         waiting.popleft()
         self.struck[kind] += 1
         if kind not in (Kind.DUPLICATE_ANSWER, Kind.REORDERED_ANSWER):
             self._astray(link)
         return kind, chance
+
+    def _can_be_forgotten(self, order: Order) -> bool:
+        """It is stored otherwise; and where the charger's meter has frozen, below one that is
+        silent, nobody could see that it is not: not all that measures a current lies at once.
+        """
+        frozen = self._ill_with(order.evse) is Kind.CHARGER_METER_FROZEN
+        return isinstance(order, SetLimit | SetFallback) and not frozen
 
     def _outcome(self, order: Order, link: _Link, kind: Kind | None) -> Outcome:
         at = self._clock.now()

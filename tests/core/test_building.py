@@ -8,6 +8,7 @@ import pytest
 
 from loadmgr.core import building
 from loadmgr.core.building import BUCKET, HOLD, believed
+from loadmgr.events import ReadMeter
 from loadmgr.model import CircuitId, ConnectorStatus, Meter, MeterId
 from tests.core.talk import L1, L2, L3, MAIN, Talk, bay, fuse, metered, site_of
 
@@ -410,6 +411,25 @@ def test_what_rises_at_the_moment_of_a_raise_is_the_building() -> None:
     assert min(believed(talk.site, talk.state, talk.now)[MAIN]) == 10.0
     talk.after(1).meter(18.0, 18.0, 18.0)
     assert max(believed(talk.site, talk.state, talk.now)[MAIN]) == 10.0, "now it may be the car"
+
+
+def test_who_is_asked_and_keeps_silent_hides_no_building():
+    """Found by chaos, seed 11002718: a car whose charger tells nothing was to have 6 A, and as much
+    of the building stood in its shade for 8 s.
+    """
+    talk = quiet(10.0)
+    talk.draws("A", 0.0)
+    for _ in range(20):
+        talk.after(1).meter(10.0, 10.0, 10.0)
+    talk.holds("A", 6.0)
+    talk.after(2).meter(15.0, 15.0, 15.0)
+    assert max(load(talk)) == 10.0, "it may be the car"
+    (order,) = [order for order in talk.due() if isinstance(order, ReadMeter)]
+    talk.confirms(talk.sends(order))
+    talk.after(1).meter(15.0, 15.0, 15.0)
+    assert max(load(talk)) == 10.0
+    talk.after(1).meter(15.0, 15.0, 15.0)
+    assert min(load(talk)) == 15.0
 
 
 def test_what_a_car_drew_before_it_was_lowered_hides_no_building() -> None:
