@@ -40,6 +40,21 @@ def charging(car_a: float, building_a: float) -> Talk:
     return talk
 
 
+def lowered() -> Talk:
+    """A car that was told to go from 14 A to 6 A, and did, on a building of 8 A."""
+    talk = Talk(metered(bay("A"), fuse_a=46.0))
+    talk.ready("A")
+    talk.building(8.0)
+    talk.holds("A", 14.0)
+    for _ in range(4):
+        talk.after(5).draws("A", 14.0)
+        talk.meter(22.0, 22.0, 22.0)
+    talk.holds("A", 6.0)
+    talk.after(9).draws("A", 6.0)
+    talk.meter(14.0, 14.0, 14.0)
+    return talk
+
+
 # ── Which load is believed ────────────────────────────────────────────────────────────────
 
 
@@ -434,16 +449,7 @@ def test_who_is_asked_and_keeps_silent_hides_no_building():
 
 def test_what_a_car_drew_before_it_was_lowered_hides_no_building() -> None:
     """Found by chaos, seed 3002: a reading of 14 A stood beside one of 6 A under a limit of 6 A."""
-    talk = Talk(metered(bay("A"), fuse_a=46.0))
-    talk.ready("A")
-    talk.building(8.0)
-    talk.holds("A", 14.0)
-    for _ in range(4):
-        talk.after(5).draws("A", 14.0)
-        talk.meter(22.0, 22.0, 22.0)
-    talk.holds("A", 6.0)
-    talk.after(9).draws("A", 6.0)
-    talk.meter(14.0, 14.0, 14.0)
+    talk = lowered()
     talk.after(2).meter(16.0, 16.0, 16.0)
     assert min(believed(talk.site, talk.state, talk.now)[MAIN]) == 10.0
 
@@ -452,16 +458,7 @@ def test_what_a_car_drew_before_it_was_lowered_does_not_come_back_in_the_moment_
     None
 ):
     """Found by chaos, seed 9000500: it stood beside 6 A again, and hid the building for 6 s."""
-    talk = Talk(metered(bay("A"), fuse_a=46.0))
-    talk.ready("A")
-    talk.building(8.0)
-    talk.holds("A", 14.0)
-    for _ in range(4):
-        talk.after(5).draws("A", 14.0)
-        talk.meter(22.0, 22.0, 22.0)
-    talk.holds("A", 6.0)
-    talk.after(9).draws("A", 6.0)
-    talk.meter(14.0, 14.0, 14.0)
+    talk = lowered()
     talk.after(4).holds("A", 14.0)
     talk.after(0.3).meter(20.0, 20.0, 20.0)
     assert min(believed(talk.site, talk.state, talk.now)[MAIN]) == 14.0
