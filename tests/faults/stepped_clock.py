@@ -78,8 +78,15 @@ async def play(folder: Path, steps_h: tuple[float, ...] = (1.0, -1.0, 24.0, -24.
 
 
 async def _steady(product: Product) -> bool:
-    """Nothing is on its way any more: a decrease counts for 13 s after its confirmation."""
+    """Nothing is on its way any more.
+
+    A decrease counts for 13 s after its confirmation, and so does all that a charger's hardware
+    lets through once its fallback is proved: that stands as still as a plan does.
+    """
     before = await _reserved(product)
+    most = {name: one["max_a"] for name, one in (await product.chargers()).items()}
+    if any(before[name] >= most[name] for name in before):
+        return False
     for _ in range(14):
         await asyncio.sleep(1.0)
         if await _reserved(product) != before:
