@@ -36,7 +36,6 @@ class Observed:
 
     quarantined_s: tuple[float, ...]  # from an ignored limit to the quarantine
     limited_s: tuple[float, ...]  # from a limit in force to no more than it, or no car left
-    disobeyed_s: tuple[float, ...]  # how long a charger drew more than it was told
     capped_s: tuple[float, ...]  # from a meter's last true word to its declared worst case
     in_control_s: tuple[float, ...]  # from the first call to control of all who can be told
     apart_s: tuple[float, ...]  # between two raises of one charger; the lowest hundred
@@ -157,8 +156,8 @@ class Observer:
                 if not known.noticed and state.evses[evse].quarantine is not None:
                     known.noticed = True
                     self._found["quarantined"].append(now_s - known.since_s)
-            elif evse in self._disobeys:
-                self._found["disobeyed"].append(now_s - self._disobeys.pop(evse).since_s)
+            else:
+                self._disobeys.pop(evse, None)
 
     def _on_event(self, event: Event, state: State) -> None:
         if self._limits:
@@ -214,7 +213,6 @@ class Observer:
         return Observed(
             quarantined_s=tuple(found["quarantined"]),
             limited_s=tuple(found["limited"]),
-            disobeyed_s=tuple(found["disobeyed"]),
             capped_s=tuple(found["capped"]),
             in_control_s=tuple(found["in_control"]),
             apart_s=tuple(sorted(found["apart"])[:100]),

@@ -34,13 +34,16 @@ def _meter(site: Site, meter: Meter, known: MeterState, lost: bool) -> Iterator[
     label = site.circuit[meter.circuit].label
     if doubts_amount(known):
         yield (
-            f"The meter of {label} shows less than its cars draw: its worst case counts until it "
+            f"What the meter of {label} tells cannot be true: its worst case counts until it "
             f"has shown, on each phase, {ENOUGH} changes of its cars by {CLEAR_A:g} A or more as "
             "the cars tell them, or has not contradicted them for half an hour. If this comes "
             "again, its clamps and its ratio have to be looked at."
         )
     elif lost:
-        yield f"The meter of {label} is silent."
+        yield (
+            f"The meter of {label} is silent, or tells nothing that can be used: its declared "
+            "worst case counts."
+        )
     if is_mixed_up(known):
         yield (
             f"The meter of {label} may have exchanged its phases: the highest counts on all of "

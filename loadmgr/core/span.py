@@ -182,6 +182,8 @@ def _turns(belief: EvseState) -> Iterator[datetime]:
         yield grant.sent_at + SILENT
     for fading in belief.fading:
         yield fading.until
+        if fading.outlasts is not None:
+            yield fading.outlasts + FOLLOW
     if belief.asked_at is not None:
         yield belief.asked_at + ANSWERS
     if belief.raised_at is not None:

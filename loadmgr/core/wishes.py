@@ -296,7 +296,7 @@ def _correction(
             evse=evse.id,
             connection=connection,
             current_a=0.0,
-            lasts_s=300.0,
+            lasts_s=site.offline.limit_lasts_s,
             transaction_id=session.transaction_id,
         )
     elif quarantine.tried <= 2 or quarantine.tried % 2 == 0:

@@ -27,7 +27,3 @@ class SteadyClock:
     def monotonic(self) -> float:
         """Seconds; only differences mean anything."""
         return self._monotonic()
-
-    def behind_wall(self) -> timedelta:
-        """How far the wall clock has run ahead of this one; negative: it was set back."""
-        return datetime.now(UTC) - self.now()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -29,8 +30,6 @@ from loadmgr.events import (
     Confirmed,
     Event,
     EvseMeasured,
-    LimitReleased,
-    LimitSet,
     Lost,
     Order,
     Refused,
@@ -305,17 +304,9 @@ class Engine:
             log.info("order failed", order=type(order).__name__, evse=order.evse, outcome=outcome)
         self.emit(outcome)
 
-    # ── Limits ──
-
-    def limit(self, event: LimitSet | LimitReleased) -> None:
-        """A person or a utility lowers a circuit, or takes that back."""
-        self.emit(event)
-
 
 def _for_site(site: Site, state: State) -> State:
     """What was believed about a site that has since been rebuilt, as far as it still stands."""
-    from dataclasses import replace
-
     fresh = unseen(site)
     return replace(
         state,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import datetime
 from functools import partial
 
 from loadmgr.events import CircuitMeasured
@@ -35,6 +36,7 @@ class ChaosMeter:
         self._plant, self._clock, self._every_s = plant, clock, every_s
         self._rng = random.Random(f"meter:{seed}")
         self._well: PerPhase = (0.0, 0.0, 0.0)
+        self._well_at: datetime | None = None
         self._last: PerPhase | None = None
         self._times = 0
 
@@ -57,8 +59,19 @@ class ChaosMeter:
         at = self._clock.now()
         self._plant.advance(at.timestamp())
         told = self._told()
-        if told is not None and self._news(told):
+        if self.ill is Kind.METER_STUCK:
+            self._again(emit, at)
+        elif told is not None and self._news(told):
             emit(CircuitMeasured(at=at, meter=self.meter.id, current_a=told, sampled_at=at))
+        if self.ill is None:
+            self._well_at = at
+
+    def _again(self, emit: Emit, at: datetime) -> None:
+        """Its last good sample with that one's time, on and on: its receiver has to see through it,
+        unlike what comes as new again and again."""
+        if (then := self._well_at) is not None:
+            told = self._well
+            emit(CircuitMeasured(at=at, meter=self.meter.id, current_a=told, sampled_at=then))
 
     def _told(self) -> PerPhase | None:
         l1, l2, l3 = self._plant.circuit_a(self.meter.circuit)
@@ -67,9 +80,9 @@ class ChaosMeter:
         l2 += gauss(0.0, NOISE_A)
         l3 += gauss(0.0, NOISE_A)
         match self.ill:
-            case Kind.METER_SILENT:
+            case Kind.METER_SILENT | Kind.METER_STUCK:
                 return None
-            case Kind.METER_FROZEN | Kind.METER_STUCK:
+            case Kind.METER_FROZEN:
                 return self._well
             case Kind.METER_NAN:
                 return (float("nan"), l2, l3)

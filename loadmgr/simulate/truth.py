@@ -54,7 +54,8 @@ THERMAL_S = 200.0
 TRIP_HEAT = 1.28
 INSTANT_TRIP = 5.0
 """Thermal time constant, heat at which the breaker trips (in units of the heat at rating), and
-the multiple of the rating at which its magnet trips at once (type B, sensitive end).
+the multiple of the rating at which its magnet trips at once (type C, sensitive end: 5 to 10 In;
+one of type B opens at once from 3 to 5 In).
 
 IEC 60898-1 table 7: 1.13 In must not trip within an hour (heat 1.277 < 1.28, so it never
 does); 1.45 In from there within the hour (here 188 s from cold); 2.55 In within 60 s up to 32 A

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from loadmgr.core.span import Spans, span
@@ -17,9 +17,23 @@ STEPS = st.lists(
     max_size=30,
 )
 
+SILENT_UNTIL_ITS_OLD_LIMIT_HAS_ENDED = [
+    (0.0, "orders", 16.0),
+    (0.0, "confirms", 0.0),
+    (0.0, "draws", 16.0),
+    (1.0, "orders", 6.0),
+    (0.0, "confirms", 0.0),
+    (319.0, "orders", 6.0),
+    (0.0, "confirms", 0.0),
+    (5.0, "wait", 0.0),
+    (18.0, "wait", 0.0),
+]
+"""What a car drew before it was lowered counts until that limit has ended by itself."""
+
 
 @settings(max_examples=150, deadline=None)
 @given(STEPS)
+@example(SILENT_UNTIL_ITS_OLD_LIMIT_HAS_ENDED)
 def test_a_remembered_span_is_the_one_that_would_be_found_now(steps) -> None:
     talk = Talk(site_of(bay("A")))
     talk.ready("A")

@@ -27,7 +27,7 @@ from loadmgr.events import (
 )
 from loadmgr.model import EvseId, Limit, MeterId, StationId
 from loadmgr.simulate.temper import GOOD, Temper
-from tests.core.talk import MAIN, bay, metered, site_of
+from tests.core.talk import MAIN, bay, fuse, metered, site_of
 from tests.engine.rig import Rig, in_virtual_time
 
 
@@ -232,6 +232,41 @@ def test_after_a_kill_sessions_and_ledger_are_as_they_were():
         await asyncio.sleep(300)
         assert sum(rig.true_a(name) for name in "ABC") == 18.0
         assert rig.ours_s == 0
+        await rig.kill()
+
+    in_virtual_time(story)
+
+
+def test_a_site_that_was_rebuilt_while_we_were_away_is_lowered_before_anybody_is_raised():
+    """The fuse is smaller, A hangs below a new one of its own, C is gone, D has come."""
+
+    async def story() -> None:
+        rig = Rig(site_of(*(bay(name) for name in "ABCD"), fuse_a=40.0))
+        await asyncio.sleep(30)
+        await rig.plug("A", "B", "C")
+        await asyncio.sleep(200)
+        before = {name: rig.true_a(name) for name in "ABC"}
+        assert min(before.values()) > 13.0
+        await rig.kill()
+        below = (fuse("main", 20.0), fuse("shed", 8.0))
+        rig.site = site_of(bay("A", "shed"), bay("B"), bay("D"), circuits=below)
+        rig.begin()
+        await asyncio.sleep(0)
+        entries = worst_case(rig.site, rig.engine.state, rig.clock.now())
+        assert all(max(entries[EvseId(name)]) >= before[name] for name in "AB")
+        assert set(rig.engine.state.evses) == {"A", "B", "D"}
+        since_s = rig.now_s
+        await asyncio.sleep(60)
+        first: dict[str, float] = {}
+        for order in rig.gateway.limits(since_s):
+            first.setdefault(order.evse, order.current_a)
+        assert first["A"] <= 8.0 and first["B"] <= before["B"]
+        assert rig.true_a("A") <= 8.0 and rig.true_a("A") + rig.true_a("B") <= 20.0
+        await rig.plug("D")
+        await asyncio.sleep(120)
+        drawn = {name: rig.true_a(name) for name in "ABD"}
+        assert drawn["A"] <= 8.0 and sum(drawn.values()) <= 20.0 and drawn["D"] >= 6.0
+        assert not any(order.evse == "C" for order in rig.gateway.limits(since_s))
         await rig.kill()
 
     in_virtual_time(story)
