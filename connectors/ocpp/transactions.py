@@ -101,6 +101,10 @@ class Transactions:
         if known is not None and known.start_wh is None:
             self._running[station, id] = replace(known, start_wh=register_wh)
 
+    def allotted_before(self, id: int) -> bool:
+        """Of the numbers that this process, or an earlier one, can have given to a transaction."""
+        return id < self._next
+
     def claim(self, station: StationId, id: str) -> bool:
         """False when this id, unique on the site, is another station's."""
         return self._owner.setdefault(id, station) == station

@@ -131,14 +131,17 @@ def _meter_values(said: Payload, who: Speaker, known: Transactions) -> Heard:
 def _resumed(id: int, evse: Evse, who: Speaker, known: Transactions) -> tuple[Event, ...]:
     """A transaction that began before this process did, and is named by its station.
 
-    Our numbers rise: a lower one than the one that runs is a memory of the station.
+    Our numbers rise: a lower one than the one that runs is a memory of the station, and one that
+    was never allotted is another back end's. Neither ends what runs.
     """
     if id <= 0:
         return ()
     _claim(str(id), who, known)
     running = known.running_on(evse.id) or ""
-    older = running.isdecimal() and id <= int(running)
-    if older or known.has_ended(who.station, str(id)):
+    foreign = not known.allotted_before(id)
+    if running.isdecimal() and (id <= int(running) or foreign):
+        return ()
+    if known.has_ended(who.station, str(id)):
         return ()
     begun = known.begin(who.station, evse.id, str(id))
     session = Session(evse=evse.id, transaction_id=begun.id, started_at=who.at)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from loadmgr.core.ledger import CLOCK_SLACK, lawful, tolerated
-from loadmgr.core.state import EvseState, Quarantine
+from loadmgr.core.ledger import CLOCK_SLACK, OUTLASTS, lawful, tolerated
+from loadmgr.core.state import Drawn, EvseState, Quarantine
 from loadmgr.events import EvseMeasured
 from loadmgr.model import Evse
 from loadmgr.units import PHASES, PerPhase
@@ -20,6 +20,8 @@ USED_A = 3.0  # a phase in use carries more than this
 IDLE_A = 0.5  # and an unused one less than this
 
 SLACK_A = 1.5  # a car is "below its limit" when it leaves more than this
+
+HIGH_VOLTAGE = 1.1  # times the nominal one, at most (EN 50160)
 
 STUBBORN = 2  # orders in a row that failed; the first retry is immediate
 
@@ -38,6 +40,16 @@ def highest(reading: EvseMeasured, voltage_v: float, terminals: int) -> float | 
     if reading.power_w is not None:
         return reading.power_w / voltage_v / terminals
     return None
+
+
+def drawn(evse: Evse, belief: EvseState, event: EvseMeasured, voltage_v: float) -> EvseState:
+    """Note what the car draws; where a power alone is told, the least that this can be."""
+    current_a = highest(event, voltage_v, len(evse.wiring.terminals))
+    if current_a is None:
+        return belief
+    if event.terminal_a is None:
+        current_a /= HIGH_VOLTAGE
+    return replace(belief, drawn=Drawn(at=event.at, current_a=current_a))
 
 
 def insisted(belief: EvseState, now: datetime) -> float:
@@ -84,9 +96,9 @@ def phases(evse: Evse, belief: EvseState, event: EvseMeasured) -> EvseState:
 
 def draws_less(belief: EvseState, event: EvseMeasured) -> EvseState:
     """Note since when the car has left part of its limit unused."""
-    drawn = None if event.terminal_a is None else max(event.terminal_a)
+    drawn_a = None if event.terminal_a is None else max(event.terminal_a)
     limit = belief.in_force.current_a if belief.in_force is not None else 0.0
-    less = drawn is not None and limit > 0.0 and drawn <= limit - SLACK_A
+    less = drawn_a is not None and limit > 0.0 and drawn_a <= limit - SLACK_A
     since = (belief.draws_less_since or event.at) if less else None
     return belief if since == belief.draws_less_since else replace(belief, draws_less_since=since)
 
@@ -97,11 +109,11 @@ def obedience(evse: Evse, belief: EvseState, event: EvseMeasured) -> EvseState:
     More than it may: above every limit that can lawfully be in force, in two
     samples that lie some seconds apart.
     """
-    drawn = None if event.terminal_a is None else max(event.terminal_a)
     allowed = _allowed(evse, belief, event.at)
-    if drawn is None or allowed is None:
+    if belief.drawn is None or belief.drawn.at != event.at or allowed is None:
         return belief
-    if drawn <= tolerated(allowed):
+    drawn_a = belief.drawn.current_a
+    if drawn_a <= tolerated(allowed):
         return _obeys(belief, event.at)
     since = belief.over_since or event.at
     belief = replace(belief, over_since=since, over_count=belief.over_count + 1)
@@ -109,7 +121,7 @@ def obedience(evse: Evse, belief: EvseState, event: EvseMeasured) -> EvseState:
         return replace(belief, quarantine=replace(belief.quarantine, obeying_since=None))
     if belief.over_count < OVER_SAMPLES or event.at - since < OVER_FOR:
         return belief
-    reason = f"may draw {allowed:.1f} A, draws {drawn:.1f} A"
+    reason = f"may draw {allowed:.1f} A, draws {drawn_a:.1f} A"
     return replace(belief, quarantine=Quarantine(since=event.at, reason=reason, next_try=event.at))
 
 
@@ -135,7 +147,7 @@ def _is_limited(belief: EvseState, at: datetime) -> bool:
         and session is not None
         and limit.transaction_id == session.transaction_id
         and limit.connection == belief.connection
-        and limit.sent_at + FOLLOWED_AFTER <= at < limit.ends_at - 2 * CLOCK_SLACK
+        and limit.sent_at + FOLLOWED_AFTER <= at < limit.ends_at - OUTLASTS - CLOCK_SLACK
     )
 
 

@@ -25,6 +25,9 @@ SILENT = timedelta(seconds=30)
 CLOCK_SLACK = timedelta(seconds=30)
 """How far a station's clock may be off when it ends a limit by itself."""
 
+OUTLASTS = CLOCK_SLACK + FOLLOW
+"""How long a limit counts beyond the end that the station was told."""
+
 
 def worst_case(site: Site, state: State, now: datetime) -> Mapping[EvseId, PerPhase]:
     """The ledger: per EVSE, the largest current on each site phase. [A]"""
@@ -37,7 +40,8 @@ def worst_case(site: Site, state: State, now: datetime) -> Mapping[EvseId, PerPh
 
 def worst_current(evse: Evse, belief: EvseState, now: datetime) -> float:
     """The largest current per phase that this EVSE could be drawing, now or by an old limit. [A]"""
-    return max(allowed_current(evse, belief, now), *_within(evse, unproven(belief, now)))
+    beyond = (*unproven(belief, now), excess(belief, now))
+    return max(allowed_current(evse, belief, now), *_within(evse, beyond))
 
 
 def allowed_current(evse: Evse, belief: EvseState, now: datetime) -> float:
@@ -78,22 +82,31 @@ def unproven(belief: EvseState, now: datetime) -> Iterator[float]:
     A charger that meters its car and has fallen silent, or is gone, has not shown it: it may
     have said "Accepted" and hold its old limit until that ends by itself.
     """
-    last = belief.readings[-1] if belief.readings else None
+    last = belief.drawn
     silent = last is None or now - last.at > SILENT
-    if last is not None and last.terminal_a is None:
-        return
     for fading in belief.fading:
         if now < fading.until or fading.replaced_by_a is None:
             continue
-        if last is None or last.terminal_a is None or silent:
-            if belief.metered and fading.outlasts is not None and now < fading.outlasts + FOLLOW:
+        if last is None or silent:
+            if belief.metered and fading.outlasts is not None and now < fading.outlasts:
                 yield fading.current_a
             continue
         # What it was allowed since then proves nothing against it.
         allowed = max(fading.replaced_by_a, belief.fallback_a or 0.0, *_standing(belief, now), 0.0)
-        followed = last.at >= fading.until and max(last.terminal_a) <= tolerated(allowed)
+        followed = last.at >= fading.until and last.current_a <= tolerated(allowed)
         if not followed:
             yield fading.current_a
+
+
+def excess(belief: EvseState, now: datetime) -> float:
+    """What its own meter showed just now beyond all that it may draw; 0 if it did not. [A]
+
+    One reading is not enough to convict a charger, and enough to give its current to nobody else.
+    """
+    last = belief.drawn
+    if last is None or not belief.over_count or now - last.at > SILENT:
+        return 0.0
+    return last.current_a
 
 
 def tolerated(limit_a: float) -> float:
@@ -105,10 +118,12 @@ def tolerated(limit_a: float) -> float:
 def per_phase(site: Site, evse: Evse, belief: EvseState, current_a: float) -> PerPhase:
     """`current_a` on every phase it may be drawn from. [A]
 
-    On all the EVSE's phases, unless the site trusts what was measured.
+    On all the EVSE's phases, unless the site trusts what was measured: on the connection that
+    stands, because another car may have come while there was none.
     """
     trusted = site.policy.trust_measured_phases and belief.quarantine is None
-    if trusted and belief.phases is not None:
+    here = belief.readings and belief.readings[-1].connection == belief.connection
+    if trusted and here and belief.phases is not None:
         return on_each(current_a, belief.phases)
     return evse.worst_a(current_a)
 

@@ -143,7 +143,9 @@ def _session_ended(site: Site, state: State, event: SessionEnded) -> State:
 
 
 def _fade_limit(belief: EvseState, event: SessionStarted | SessionEnded) -> EvseState:
-    """The transaction that a limit belonged to is over: it counts until the car has followed."""
+    """The transaction that a limit belonged to is over: it counts until the car has followed, and
+    has been seen to where its charger goes on telling what flows.
+    """
     if belief.in_force is None:
         return belief
     return replace(
@@ -151,7 +153,11 @@ def _fade_limit(belief: EvseState, event: SessionStarted | SessionEnded) -> Evse
         in_force=None,
         fading=(
             *belief.fading,
-            Fading(current_a=belief.in_force.current_a, until=event.at + FOLLOW),
+            Fading(
+                current_a=belief.in_force.current_a,
+                until=event.at + FOLLOW,
+                replaced_by_a=0.0,
+            ),
         ),
     )
 
@@ -194,6 +200,7 @@ def _evse_measured(site: Site, state: State, event: EvseMeasured) -> State:
     recent = (*(r for r in belief.readings if r.at > event.at - READINGS_KEPT), event)
     tells = event.terminal_a is not None or event.power_w is not None
     belief = replace(belief, readings=recent[-4:], metered=belief.metered or tells)
+    belief = conduct.drawn(evse, belief, event, site.voltage_v)
     belief = orders.followed(belief, event.at)
     belief = conduct.energy(belief, event)
     belief = conduct.phases(evse, belief, event)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from loadmgr.core.ledger import CLOCK_SLACK, FOLLOW, unproven
+from loadmgr.core.ledger import FOLLOW, OUTLASTS, excess, unproven
 from loadmgr.core.state import EvseState, Fading, Grant, Quarantine
 from loadmgr.events import (
     Confirmed,
@@ -64,7 +64,7 @@ def _limit_sent(belief: EvseState, order: SetLimit, at: datetime) -> EvseState:
         connection=order.connection,
         current_a=order.current_a,
         sent_at=at,
-        ends_at=at + timedelta(seconds=order.lasts_s) + CLOCK_SLACK,
+        ends_at=at + timedelta(seconds=order.lasts_s) + OUTLASTS,
         transaction_id=order.transaction_id,
     )
     raised = order.current_a > belief.commanded_a
@@ -133,21 +133,29 @@ def answered(evse: Evse, belief: EvseState, outcome: Outcome) -> EvseState:
 
 
 def _fallback_read(evse: Evse, belief: EvseState, outcome: Confirmed) -> EvseState:
-    """A lower fallback than before counts once charger and car have followed it."""
+    """A lower fallback than before counts once charger and car have followed it.
+
+    What reads lower than was written is somebody else's ceiling, and ends when that one likes.
+    """
     asked_a = evse.max_a if belief.fallback_asked_a is None else belief.fallback_asked_a
     there = outcome.current_a is not None and outcome.current_a <= asked_a + SAME_A
     belief = _there(belief) if there else _not_there(belief, outcome.at)
     unknown = belief.fallback_a is None or belief.quarantine is not None
     before = evse.max_a if unknown else belief.fallback_a or 0.0
-    fading, proved = belief.fading, outcome.current_a is not None
-    if outcome.current_a is not None and outcome.current_a < before:
-        fading = (*fading, Fading(current_a=before, until=outcome.at + FOLLOW))
+    if outcome.current_a is None:
+        return replace(belief, fallback_a=None, fallback_checked=outcome.connection)
+    now_a = max(outcome.current_a, belief.fallback_asked_a or 0.0)
+    fading = belief.fading
+    if now_a < before:
+        until = outcome.at + FOLLOW
+        fading = (*fading, Fading(current_a=before, until=until, replaced_by_a=now_a))
+    ends = belief.session is None and not excess(belief, outcome.at)
     return replace(
         belief,
-        fallback_a=outcome.current_a,
+        fallback_a=now_a,
         fallback_checked=outcome.connection,
         fading=fading,
-        quarantine=None if proved and belief.session is None else belief.quarantine,
+        quarantine=None if ends else belief.quarantine,
     )
 
 
@@ -245,6 +253,7 @@ def restarted(belief: EvseState, at: datetime) -> EvseState:
         prove_at=None,
         in_flight=None,
         readings=(),
+        drawn=None,
         failed_at=None,
         failed_a=None,
         retry_at=None,

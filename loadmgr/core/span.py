@@ -177,13 +177,15 @@ def _turns(belief: EvseState) -> Iterator[datetime]:
     for reading in belief.readings:
         yield reading.at + FRESH
         yield reading.at + SILENT
+    if belief.drawn is not None:
+        yield belief.drawn.at + SILENT
     for grant in belief.standing:
         yield grant.ends_at
         yield grant.sent_at + SILENT
     for fading in belief.fading:
         yield fading.until
         if fading.outlasts is not None:
-            yield fading.outlasts + FOLLOW
+            yield fading.outlasts
     if belief.asked_at is not None:
         yield belief.asked_at + ANSWERS
     if belief.raised_at is not None:

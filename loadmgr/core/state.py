@@ -24,7 +24,7 @@ class Grant:
     connection: int
     current_a: float
     sent_at: datetime
-    ends_at: datetime  # from here on it has surely ended by itself
+    ends_at: datetime  # from here on it has surely ended by itself, and its car has followed
     transaction_id: str
 
 
@@ -38,7 +38,7 @@ class Fading:
 
     current_a: float
     until: datetime
-    replaced_by_a: float | None = None  # None: the session is over, time alone decides
+    replaced_by_a: float | None = None  # None: time alone decides
     outlasts: datetime | None = None  # until then it holds where the new limit was not taken
 
 
@@ -51,6 +51,14 @@ class Quarantine:
     tried: int = 0  # how many orders were given to bring it back
     next_try: datetime
     obeying_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """What a car drew on its fullest phase, or the least that it can have been. [A]"""
+
+    at: datetime
+    current_a: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +95,7 @@ class EvseState:
     session_start_wh: float | None = None  # register at the first reading of the session
     energy_wh: float | None = None  # register now
     readings: tuple[EvseMeasured, ...] = ()  # the last few, oldest first
+    drawn: Drawn | None = None  # by the last reading that told a current or a power
     metered: bool = False  # it has ever told what its car draws
     phases: frozenset[Phase] | None = None  # measured to be used; None: not known
     draws_less_since: datetime | None = None  # below its limit without a break

@@ -9,7 +9,7 @@ from enum import IntEnum
 
 from loadmgr.core import questions
 from loadmgr.core.conduct import insisted, site_current
-from loadmgr.core.ledger import SILENT, unproven
+from loadmgr.core.ledger import SILENT, excess, unproven
 from loadmgr.core.settle import INCREASES_APART
 from loadmgr.core.span import FRESH
 from loadmgr.core.state import EvseState, Quarantine, State
@@ -269,8 +269,9 @@ def _correction(
     """Bring a charger that disobeys back: tell it again, stop the session, take it out, and
     so on: one that is out of service may wait for the end of a transaction that goes on.
 
-    Without a car nothing is left to correct, and it cannot show that it obeys. What it can show
-    is its fallback: read back once more, that ends the quarantine.
+    Without a session nothing is left to correct, and it cannot show that it obeys. What it can show
+    is its fallback: read back once more, that ends the quarantine, unless its meter says that
+    current flows all the same.
     """
     belief = state.evses[evse.id]
     quarantine, session = belief.quarantine, belief.session
@@ -286,7 +287,7 @@ def _correction(
             hopeless = belief.failures > 0
     order: Order
     if session is None:
-        if now - quarantine.since < RESTS_FOR:
+        if now - quarantine.since < RESTS_FOR or excess(belief, now):
             return
         after_s = site.offline.limit_lasts_s + PROOF_BEYOND_S
         order = ReadFallback(serial=0, evse=evse.id, connection=connection, after_s=after_s)

@@ -242,7 +242,7 @@ class Engine:
             else:
                 rising.append(order)
         if rising:
-            self._orders.create_task(self._execute_written(rising))
+            self._orders.create_task(self._execute_written(rising, self.clock.monotonic()))
 
     def _lowers(self, before: State, order: Order) -> bool:
         """It can only lower what the charger may draw: nothing is gained by waiting for a disk."""
@@ -256,15 +256,19 @@ class Engine:
         standing = max((grant.current_a for grant in belief.standing), default=0.0)
         return order.current_a < standing
 
-    async def _execute_written(self, orders: Sequence[Order]) -> None:
+    async def _execute_written(self, orders: Sequence[Order], since: float) -> None:
+        """A limit that waited for the disk ends when the ledger thinks it does: so much earlier."""
         waiting = {order.serial: order for order in orders}
         self._waiting |= waiting
         written = await self._scribe.written()
+        waited_s = self.clock.monotonic() - since
         for order in [self._waiting.pop(n) for n in waiting if n in self._waiting]:
-            if written:
-                self._orders.create_task(self._execute(order))
-            else:
+            if not written:
                 self._never_left(order, "the journal cannot be written")
+            elif (ready := _shortened(order, waited_s)) is None:
+                self._never_left(order, "the journal took longer than it was to last")
+            else:
+                self._orders.create_task(self._execute(ready))
 
     def _withdraw_overtaken(self, plan: Plan) -> None:
         """A raise that still waits for a slow disk must not stand in the way of a decrease."""
@@ -303,6 +307,13 @@ class Engine:
         if not isinstance(outcome, Confirmed):
             log.info("order failed", order=type(order).__name__, evse=order.evse, outcome=outcome)
         self.emit(outcome)
+
+
+def _shortened(order: Order, by_s: float) -> Order | None:
+    """The same with its end where it was; None where that is over."""
+    if not isinstance(order, SetLimit):
+        return order
+    return replace(order, lasts_s=order.lasts_s - by_s) if order.lasts_s > by_s else None
 
 
 def _for_site(site: Site, state: State) -> State:

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from loadmgr.core import orders
-from loadmgr.core.ledger import CLOCK_SLACK, FOLLOW
+from loadmgr.core.ledger import FOLLOW, OUTLASTS
 from loadmgr.core.orders import ESCALATE, GONE, RETRY_FIRST, RETRY_LONGEST
-from loadmgr.core.state import EvseState, Fading, Grant, Quarantine
+from loadmgr.core.state import Drawn, EvseState, Fading, Grant, Quarantine
 from loadmgr.events import (
     Confirmed,
     Lost,
@@ -72,7 +72,7 @@ def test_a_limit_that_leaves_is_written_down_with_all_that_it_says():
             connection=3,
             current_a=8.0,
             sent_at=NOON,
-            ends_at=NOON + timedelta(seconds=300.0) + CLOCK_SLACK,
+            ends_at=NOON + timedelta(seconds=300.0) + OUTLASTS,
             transaction_id="t",
         ),
     )
@@ -227,9 +227,9 @@ def test_where_nothing_stood_before_nothing_fades():
 def test_a_limit_that_had_ended_by_itself_does_not_fade():
     talk = proved()
     talk.holds("A", 20.0)
-    talk.after(330).holds("A", 8.0)
+    talk.after(343).holds("A", 8.0)
     assert talk.of("A").fading == ()
-    talk.after(329.9).holds("A", 6.0)
+    talk.after(342.9).holds("A", 6.0)
     assert [f.current_a for f in talk.of("A").fading] == [8.0]
 
 
@@ -358,6 +358,11 @@ def read(talk: Talk, said_a: float | None) -> EvseState:
     return talk.of("A")
 
 
+def writes(talk: Talk, current_a: float) -> None:
+    order = SetFallback(serial=next_serial(talk), evse=A, connection=1, current_a=current_a)
+    talk.confirms(talk.sends(order))
+
+
 def test_a_fallback_that_was_written_is_not_asked_for_elsewhere():
     talk = Talk(site_of(bay("A")))
     talk.connects("A", 4)
@@ -370,18 +375,27 @@ def test_a_fallback_that_was_written_is_not_asked_for_elsewhere():
 @pytest.mark.parametrize(("said_a", "fades"), [(6.0, [10.0]), (10.0, []), (16.0, []), (None, [])])
 def test_a_fallback_that_is_found_lower_fades_from_what_was_believed(said_a, fades):
     talk = proved(fallback_a=10.0)
+    writes(talk, 6.0)
     belief = read(talk, said_a)
     assert belief.fallback_a == said_a
     assert belief.fallback_checked == 1
     later = [f for f in belief.fading if f.until > talk.now]
     assert [f.current_a for f in later] == fades
-    assert all(f.until == talk.now + FOLLOW and f.replaced_by_a is None for f in later)
+    assert all(f.until == talk.now + FOLLOW and f.replaced_by_a == said_a for f in later)
+
+
+def test_a_fallback_that_reads_lower_than_it_was_written_counts_as_it_was_written():
+    """Somebody else's ceiling lies above it, and ends when that one likes."""
+    talk = proved(fallback_a=6.0)
+    belief = read(talk, 0.0)
+    assert belief.fallback_a == 6.0 and belief.unproved == 0
 
 
 def test_reading_a_fallback_leaves_what_fades_already():
     talk = proved(fallback_a=10.0)
     talk.holds("A", 20.0)
     talk.after(60).holds("A", 12.0)
+    writes(talk, 6.0)
     assert {20.0, 10.0} <= {f.current_a for f in read(talk, 6.0).fading}
 
 
@@ -427,6 +441,7 @@ def full_belief() -> EvseState:
             since=ago, reason="draws 20 A", tried=2, next_try=ago, obeying_since=ago
         ),
         withdrawn=True,
+        drawn=Drawn(at=ago, current_a=12.0),
         session_start_wh=50.0,
         phases=frozenset({L1}),
         draws_less_since=ago,
@@ -511,6 +526,7 @@ def test_after_a_restart_all_that_depends_on_having_been_there_begins_anew():
         prove_at=None,
         in_flight=None,
         readings=(),
+        drawn=None,
         failed_at=None,
         failed_a=None,
         retry_at=None,

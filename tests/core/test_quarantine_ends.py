@@ -34,6 +34,8 @@ def test_a_charger_without_a_car_leaves_quarantine_when_its_fallback_is_read_bac
     talk.unplugs("A", "t-A")
     assert talk.ledger("A") == 32.0 and not talk.due()
     talk.after(21)
+    assert not talk.due(), "its last reading is none of a charger at rest, and not old enough"
+    talk.after(10)
     (order,) = talk.due()
     assert isinstance(order, ReadFallback)
     talk.confirms(talk.sends(order), 0.0)

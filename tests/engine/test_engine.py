@@ -10,7 +10,7 @@ from itertools import count, pairwise
 
 import pytest
 
-from loadmgr.core.ledger import worst_case
+from loadmgr.core.ledger import OUTLASTS, worst_case
 from loadmgr.core.questions import left_open
 from loadmgr.core.state import State
 from loadmgr.engine.journal import Forgetful, JournalFailed
@@ -435,6 +435,36 @@ def test_a_decrease_does_not_wait_behind_a_raise_that_waits_for_a_slow_disk():
         await asyncio.sleep(60)
         assert rig.true_a("A") == 7.0, "and what was withdrawn never leaves"
         assert {order.current_a for order in rig.gateway.limits(since_s)} == {7.0}
+        await rig.kill()
+
+    in_virtual_time(story)
+
+
+@pytest.mark.parametrize("stalls_s", [20.0, 290.0, 310.0])
+def test_a_raise_that_waited_for_the_disk_ends_when_the_ledger_thinks_it_does(stalls_s: float):
+    async def story() -> None:
+        rig = Rig(park())
+        await asyncio.sleep(30)
+        journal_writes, stalls = rig.engine._scribe.written, True
+
+        async def slowly() -> bool:
+            await asyncio.sleep(stalls_s if stalls else 0.0)
+            return await journal_writes()
+
+        rig.engine._scribe.written = slowly  # type: ignore[method-assign]
+        await rig.plug("A")
+        await asyncio.sleep(10)
+        (grant,) = rig.engine.state.evses[EvseId("A")].unknown
+        stalls = False
+        await asyncio.sleep(stalls_s)
+        told = [(at, o) for at, o in rig.gateway.left if o.serial == grant.serial]
+        if stalls_s > 300.0:
+            assert told == [], "it would have been over before it began"
+        else:
+            ((at, order),) = told
+            ends_s = rig.now_s + (grant.ends_at - rig.clock.now()).total_seconds()
+            assert isinstance(order, SetLimit)
+            assert at + order.lasts_s + OUTLASTS.total_seconds() == pytest.approx(ends_s, abs=0.1)
         await rig.kill()
 
     in_virtual_time(story)

@@ -178,11 +178,11 @@ def test_after_our_restart_a_stop_reaches_every_outlet_that_could_hold_it(
     ]
 
 
-def test_a_memory_of_an_older_transaction_does_not_replace_the_running_one(
+def test_a_number_that_is_older_or_of_another_back_end_does_not_replace_the_running_one(
     known: Transactions,
 ) -> None:
     running = start(known).reply["transactionId"]
-    for transaction in (running - 5, 0, -1):
+    for transaction in (running - 5, running + 1, 1_912_345_678, 0, -1):
         heard = v16.hear("MeterValues", meter_values(1, transaction, L1="1.0"), who(), known)
         assert [type(event) for event in heard.events] == [EvseMeasured]
 
