@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from loadmgr.core.state import EvseState, State
+from loadmgr.core.state import Drawn, EvseState, Fading, State
 from loadmgr.model import CircuitId, Evse, EvseId, Site
 from loadmgr.units import PerPhase, add, on_each
 
@@ -80,14 +80,14 @@ def unproven(belief: EvseState, now: datetime) -> Iterator[float]:
     """Replaced limits whose time is over, but whose end the charger's meter has not shown. [A]
 
     A charger that meters its car and has fallen silent, or is gone, has not shown it: it may
-    have said "Accepted" and hold its old limit until that ends by itself.
+    have said "Accepted" and hold its old limit until that ends by itself. After a session's end it
+    need not tell anything; if it does, that has to be the end of its current as well.
     """
     last = belief.drawn
-    silent = last is None or now - last.at > SILENT
     for fading in belief.fading:
         if now < fading.until or fading.replaced_by_a is None:
             continue
-        if last is None or silent:
+        if last is None or _says_nothing(last, fading, now):
             if belief.metered and fading.outlasts is not None and now < fading.outlasts:
                 yield fading.current_a
             continue
@@ -96,6 +96,12 @@ def unproven(belief: EvseState, now: datetime) -> Iterator[float]:
         followed = last.at >= fading.until and last.current_a <= tolerated(allowed)
         if not followed:
             yield fading.current_a
+
+
+def _says_nothing(last: Drawn, fading: Fading, now: datetime) -> bool:
+    """Its meter has fallen silent, or told nothing since the session ended."""
+    after_end = fading.until - FOLLOW
+    return now - last.at > SILENT or (fading.outlasts is None and last.at <= after_end)
 
 
 def excess(belief: EvseState, now: datetime) -> float:

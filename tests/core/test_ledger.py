@@ -333,8 +333,8 @@ def test_a_session_that_has_ended_counts_no_longer_when_nothing_is_told_any_more
     talk = charging(20.0)
     talk.draws("A", 20.0)
     talk.unplugs("A", "t-A")
-    assert talk.after(SILENT.total_seconds()).ledger("A") == 20.0
-    assert talk.after(1).ledger("A") == 0.0
+    assert talk.after(FOLLOWED - 0.1).ledger("A") == 20.0
+    assert talk.after(0.1).ledger("A") == 0.0
 
 
 def test_one_reading_above_all_that_is_allowed_counts_until_the_next():
