@@ -86,6 +86,16 @@ def _print(data: Any) -> None:
     typer.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))
 
 
+def _given(context: typer.Context, but: set[str]) -> list[str]:
+    """The options that stand on the command line."""
+    given = [
+        name
+        for name in context.params
+        if (source := context.get_parameter_source(name)) is not None and source.name != "DEFAULT"
+    ]
+    return [f"--{name.replace('_', '-')}" for name in given if name not in but]
+
+
 @app.callback(invoke_without_command=True)
 def _version(
     version: Annotated[bool, typer.Option("--version", help="Print the version")] = False,
@@ -121,9 +131,15 @@ def demo(
 def check(site: SiteFile, output: As = Output.TEXT) -> None:
     """Read a site.yaml and say what it comes to; every mistake at once."""
     from loadmgr.app.live import inspect
-    from loadmgr.config import render, render_consequences
+    from loadmgr.config import ConfigurationError, render, render_consequences
 
-    configuration, found = inspect(site)
+    try:
+        configuration, found = inspect(site)
+    except ConfigurationError as error:
+        if output is Output.TEXT:
+            raise
+        _print({"errors": [problem.as_json() for problem in error.problems]})
+        raise typer.Exit(WRONG) from None
     if output is Output.JSON:
         _print(found.as_json() | {"warnings": [str(w) for w in configuration.warnings]})
         return
@@ -146,6 +162,7 @@ def run(
 
 @app.command()
 def simulate(
+    context: typer.Context,
     story: Annotated[
         Path | None, typer.Argument(help="A file of a story", metavar="[STORY.YAML]")
     ] = None,
@@ -179,8 +196,13 @@ def simulate(
 ) -> None:
     """Play a story, or random sites under random faults, in virtual time, and judge true currents.
 
-    Real decisions, simulated cars, and the truth beside them. Exit 3: an overload.
+    Real decisions, simulated cars, and the truth beside them. Exit 3: an overload that loadmgr
+    caused, or a breaker that opened; steps of the building are counted, and are nobody's fault.
     """
+    if chaos and story is not None:
+        _stop("loadmgr simulate: a story and --chaos are two things; leave one out", WRONG)
+    if not chaos and (idle := _given(context, but={"story", "output", "chaos"})):
+        _stop(f"loadmgr simulate: {', '.join(idle)}: only with --chaos", WRONG)
     if chaos:
         from loadmgr.app import chaos_command
 
@@ -251,11 +273,13 @@ def limit(
     lasts: Annotated[
         str, typer.Option("--for", help="How long, e.g. 2h; until released if not")
     ] = "",
-    reason: Annotated[str, typer.Option(help="Stands in the record")] = "",
-    name: Annotated[str, typer.Option(help="To release it by")] = "operator",
+    reason: Annotated[str, typer.Option(help="Why, for those who read the page")] = "",
+    name: Annotated[
+        str, typer.Option(help="To release it by; operator-CIRCUIT if not, one for each circuit")
+    ] = "",
     url: Url = HERE,
 ) -> None:
-    """Lower a circuit of a running site."""
+    """Lower a circuit of a running site; --reason says why."""
     from loadmgr.app.asking import NoAnswer, set_limit
 
     try:
@@ -268,9 +292,12 @@ def limit(
 
 @app.command()
 def release(
-    name: Annotated[str, typer.Argument(help="Of the limit")] = "operator", url: Url = HERE
+    name: Annotated[
+        str, typer.Argument(help="Of the limit, or its circuit; the only one if not")
+    ] = "",
+    url: Url = HERE,
 ) -> None:
-    """Take a limit back."""
+    """Take a limit back that was set by hand."""
     from loadmgr.app.asking import NoAnswer, release_limit
 
     try:

@@ -33,7 +33,7 @@ STANDING: Mapping[Standing, str] = {
 LEVEL: Mapping[Level, str] = {
     Level.FREE: "ok",
     Level.FULL: "full",
-    Level.ABOVE: "above its limit",
+    Level.ABOVE: "may be above its limit",
     Level.OVER: "overload",
 }
 
@@ -58,7 +58,12 @@ def overview(snapshot: Snapshot) -> str:
     )
     used = amount(fullest.used, row.phase)
     if fullest.level is Level.OVER:
-        said_over = f"Overload: {where} carries {used} of {amount(row.rating, row.phase)}."
+        rating = amount(row.rating, row.phase)
+        said_over = (
+            f"Overload: {where} carries {used} of {rating}."
+            if fullest.metered
+            else f"{where} may carry up to {used} of {rating}, as far as anybody has told."
+        )
         return f"{said_over} {sentence(chargers)}"
     return sentence(
         f"{chargers}; fullest is {where} with {used} of {amount(row.usable, row.phase)}"

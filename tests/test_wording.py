@@ -239,6 +239,16 @@ def test_an_overload_comes_first() -> None:
     )
 
 
+def test_what_only_may_flow_is_no_overload() -> None:
+    """Before a charger has told anything, all its hardware lets through is reserved for it."""
+    snapshot = car_park()
+    rows = tuple(replace(row, building=70.0) for row in snapshot.circuits[0].rows)
+    main = replace(snapshot.circuits[0], measured_a=None, rows=rows)
+    said = wording.overview(replace(snapshot, circuits=(main, *snapshot.circuits[1:])))
+    assert said.startswith("Grid connection") and "Overload" not in said
+    assert "may carry up to" in said and "of 63 A" in said
+
+
 def test_an_empty_site_has_an_overview() -> None:
     empty: Snapshot = replace(car_park(), circuits=(), chargers=())
     assert wording.overview(empty) == "0 of 0 chargers charging."

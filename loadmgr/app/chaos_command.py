@@ -40,9 +40,11 @@ def perform(asked: Asked, say: Callable[[str], Any] | None) -> tuple[bool, dict[
         Something on the command line makes no sense; says what.
     """
     runs: list[Run] = []
+    sites = asks(asked)
     if say is not None:
+        say(chaos_report.LEGEND)
         say(chaos_report.HEADER)
-    for run in play_all(asks(asked), asked.jobs):
+    for run in play_all(sites, asked.jobs):
         runs.append(run)
         if say is not None:
             say(chaos_report.line(run))
@@ -51,6 +53,8 @@ def perform(asked: Asked, say: Callable[[str], Any] | None) -> tuple[bool, dict[
     found = chaos_report.as_json(runs)
     unsafe = [run.ask for run in runs if not run.safe]
     if asked.shrink:
+        if say is not None and not unsafe:
+            say("all seeds are safe: there is nothing to shrink")
         found["shrunk"] = {ask.seed: _shrunk(ask, say) for ask in unsafe}
     elif unsafe and say is not None:
         say("--shrink finds the few faults that it takes")

@@ -15,6 +15,13 @@ HEADER = (
     f"{'of calm':>7} {'naive':>8}"
 )
 
+LEGEND = """\
+One line for each site. Seconds above a rating, by whose they are: ours (there must be none), steps
+of the building, chargers that take more than they may, chargers out of reach, a meter that lies.
+trips: breakers that opened. of calm: energy beside the same day without faults (--calm). naive:
+seconds of a controller that trusts every answer (--naive).
+"""
+
 
 def line(run: Run) -> str:
     """One run in one line; overload in seconds, over all fuses and phases."""

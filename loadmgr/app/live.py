@@ -70,7 +70,8 @@ async def _until_stopped(house: House, headless: bool, page: tuple[str, int]) ->
 async def _announce(house: House, page: tuple[str, int]) -> None:
     """In charge is who has decided once, not who is still opening sockets."""
     first = await house.desk.newer_than(0)
-    log.info("in charge", site=first.name, page=f"http://{page[0]}:{page[1]}")
+    what = "dry run: computes and shows, sends nothing" if first.dry_run else "in charge"
+    log.info(what, site=first.name, page=f"http://{page[0]}:{page[1]}")
 
 
 def _store(configuration: Configuration) -> Path:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 SettingPath = tuple[str | int, ...]
 """The way to a setting: ("circuits", "north", "fuse")."""
@@ -46,6 +47,18 @@ class Problem:
         at = f":{self.place.line}:{self.place.column}" if self.place.line else ""
         what = f"{dotted(self.path)}: {self.message}" if self.path else self.message
         return printable(f"{self.place.file}{at}: {self.severity}: {what}")
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs: `line` and `column` are null where it is about the file as a whole."""
+        return {
+            "severity": self.severity.value,
+            "file": self.place.file,
+            "line": self.place.line,
+            "column": self.place.column,
+            "path": dotted(self.path),
+            "message": self.message,
+            "hint": self.hint,
+        }
 
 
 class ConfigurationError(Exception):

@@ -128,7 +128,7 @@ def _text(path: Path) -> str:
             _refuse(path, f"larger than {LARGEST_FILE // 2**20} MiB: this is no site description")
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        _refuse(path, "there is no such file", "`loadmgr init` writes one.")
+        _refuse(path, "there is no such file", "Is it in another folder?")
     except UnicodeDecodeError as error:
         before = error.object[: error.start]
         line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from datetime import timedelta
 from importlib.resources import files
 from typing import Annotated, Any
 
@@ -32,6 +33,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": answers.Complaints} for status in (404, 422, 503)
 }
 
+_AHEAD = timedelta(seconds=5)  # of our clock may be whoever asks for a moment of now
 _NOT_STORED = "It holds now, but a restart would forget it: the journal cannot be written."
 
 Name = Annotated[str, Path(pattern=rf"^{NAME.pattern}$", description="of the limit")]
@@ -98,9 +100,11 @@ def _then(desk: Desk, at: str | None) -> Snapshot:
     except ValueError as error:
         raise Wrong(422, "at", str(error)) from None
     assert moment is not None
+    if moment > desk.now() + _AHEAD:
+        raise Wrong(422, "at", f"{moment:%Y-%m-%d %H:%M:%S%z} is still to come.")
     past = desk.past(moment)
     if past is None:
-        raise Wrong(404, "at", f"Nothing is kept of {moment.isoformat()}.")
+        raise Wrong(404, "at", f"Nothing is kept of {moment:%Y-%m-%d %H:%M:%S%z}.")
     return past
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -136,6 +138,48 @@ def test_a_story_that_is_none_is_complained_about(typed: Typed, tmp_path: Path) 
     assert "story.yaml:4" in err and "write exactly one of" in err
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("story.yaml", "--chaos"), "leave one out"),
+        (("story.yaml", "--days", "3", "--naive"), "--days, --naive: only with --chaos"),
+        (("--chaos", "--faults-every", "0s"), "1s to 10d"),
+        (("--chaos", "--faults-only", "drop,frobnicate"), "frobnicate"),
+    ],
+)
+def test_what_does_not_go_together_is_said_before_anything_is_played(
+    typed: Typed, words: tuple[str, ...], says: str
+) -> None:
+    code, out, err = typed("simulate", *words)
+    assert (code, out) == (2, "") and says in err
+
+
+def test_what_is_wrong_with_a_site_is_told_to_programs_too(typed: Typed, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("site: {name: A, timezone: UTC}\nchargers: {}\n")
+    code, out, err = typed("check", tmp_path / "bad.yaml", "-o", "json")
+    assert (code, err) == (2, "")
+    errors = json.loads(out)["errors"]
+    assert any("'circuits' is missing" in error["message"] for error in errors)
+    assert all({"file", "line", "column", "hint"} <= set(error) for error in errors)
+
+
+def test_a_site_is_no_story(typed: Typed) -> None:
+    code, out, err = typed("simulate", DEMO)
+    assert (code, out) == (2, "") and "a site, not a story" in err and "loadmgr check" in err
+
+
+def test_the_site_of_the_readme_is_without_mistake(typed: Typed, tmp_path: Path) -> None:
+    """Pasted as it stands there, with a password for each charger."""
+    written = re.search(r"   ```yaml\n(.*?)   ```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert written is not None
+    site = textwrap.dedent(written[1])
+    (tmp_path / "site.yaml").write_text(site)
+    passwords = (f'{name}: "password-of-{name}-0"\n' for name in re.findall(r"CP\d+", site))
+    (tmp_path / "passwords.yaml").write_text("".join(passwords))
+    code, out, err = typed("check", tmp_path / "site.yaml")
+    assert (code, err) == (0, "") and "error" not in out
+
+
 # ── A running site ────────────────────────────────────────────────────────────────────────
 
 
@@ -151,6 +195,11 @@ def test_when_nobody_is_there_it_says_what_to_do(typed: Typed, words: tuple[str,
     code, out, err = typed(*words, "--url", "http://127.0.0.1:9")
     assert (code, out) == (1, "")
     assert "loadmgr run" in err and "--url" in err
+
+
+def test_a_limit_needs_a_reason(typed: Typed) -> None:
+    code, out, err = typed("limit", "main", "32A", "--url", "http://127.0.0.1:9")
+    assert (code, out) == (2, "") and "--reason" in err
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "ftp://127.0.0.1", "http://[::", "http://"])

@@ -86,6 +86,7 @@ async def test_a_past_why_is_what_was_shown_then(client: httpx.AsyncClient, desk
     ("at", "status", "words"),
     [
         ("2020-01-01T00:00:00Z", 404, "Nothing is kept"),
+        ("2090-01-01T00:00:00Z", 422, "is still to come"),
         ("17:42", 422, "with its offset, for example"),
         ("2026-11-22T17:42:00", 422, "has none"),
         ("222222017-01-01T00:00:00Z", 422, "write a time"),
