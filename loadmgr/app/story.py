@@ -140,7 +140,7 @@ class Story(Block):
 def tell(path: Path) -> Story:
     """Read a story. Raises `ConfigurationError` with everything that is wrong with it."""
     source = read(path)
-    if isinstance(source.tree, dict) and "circuits" in source.tree:
+    if "circuits" in source.tree.entries:
         message, hint = "this is a site, not a story", "`loadmgr check` reads it; a story names it."
         raise ConfigurationError([Problem(place=source.value(()), message=message, hint=hint)])
     try:
