@@ -100,9 +100,7 @@ def _limit(
     site: Site, evse: Evse, belief: EvseState, target_a: float, now: datetime, patient: bool
 ) -> Iterator[Wish]:
     """Bring the limit of the running session to its target, or renew it before it ends."""
-    # Without any limit, and without a fallback that was read back, it may take what it can.
-    at_large = belief.fallback_a is None and not proved(belief)
-    free_a = evse.max_a if at_large else 0.0
+    free_a = 0.0 if proved(belief) else _without_limit(evse, belief)
     highest = max((free_a, *(grant.current_a for grant in belief.standing)))
     if target_a < highest:
         if not _in_vain(belief, target_a, now) and not _to_be_asked_first(belief):
@@ -121,6 +119,11 @@ def _limit(
         if now - belief.in_force.sent_at > RENEW_AT * life:
             renewed = min(target_a, belief.in_force.current_a)
             yield Wish(urgency=Urgency.RENEWAL, order=_set(site, evse, belief, renewed))
+
+
+def _without_limit(evse: Evse, belief: EvseState) -> float:
+    """What it takes while no limit holds: its fallback as it was read, else all that it can. [A]"""
+    return evse.max_a if belief.fallback_a is None else min(evse.max_a, belief.fallback_a)
 
 
 def _to_be_told_again(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from loadmgr.core.dispatch import due
 from loadmgr.events import (
@@ -681,3 +682,19 @@ def test_a_limit_that_has_long_been_accepted_does_not_stand_in_the_way_of_6_a():
         talk.after(11).meter(46.0, 46.0, 46.0)
     assert [order.current_a for order in asked] == [0.0, 6.0, 6.0]
     assert isinstance(talk.due()[0], StopTransaction)
+
+
+def test_less_than_a_fallback_that_reads_too_high_is_a_decrease_and_waits_for_nothing():
+    """Found by chaos, seed 14009512: a default of 0 A was accepted and not stored and read 32 A, and
+    the first limit of its car waited as raises do, for minutes, on a fuse that it overfilled.
+    """
+    talk = Talk(site_of(bay("A"), fuse_a=20.0))
+    talk.connects("A")
+    talk.confirms(talk.sends(SetFallback(serial=1, evse=EvseId("A"), connection=1, current_a=0.0)))
+    order = ReadFallback(serial=2, evse=EvseId("A"), connection=1, after_s=360.0)
+    talk.confirms(talk.sends(order), 32.0)
+    talk.plugs("A", "t-A")
+    belief = replace(talk.of("A"), failures=8, retry_at=talk.now + timedelta(minutes=5))
+    talk.state = replace(talk.state, evses={EvseId("A"): belief})
+    (limit,) = [order for order in talk.due() if isinstance(order, SetLimit)]
+    assert limit.current_a <= 20.0
