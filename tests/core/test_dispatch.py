@@ -685,7 +685,7 @@ def test_a_limit_that_has_long_been_accepted_does_not_stand_in_the_way_of_6_a():
 
 
 def test_less_than_a_fallback_that_reads_too_high_is_a_decrease_and_waits_for_nothing():
-    """Found by chaos, seed 14009512: a default of 0 A was accepted and not stored and read 32 A, and
+    """Found by chaos, seed 14009512: a default of 0 A was accepted, not stored, and read 32 A; and
     the first limit of its car waited as raises do, for minutes, on a fuse that it overfilled.
     """
     talk = Talk(site_of(bay("A"), fuse_a=20.0))
