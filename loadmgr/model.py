@@ -135,7 +135,7 @@ class Offline:
 
     fallback_a: float = 0.0
     lost_after_s: float = 40.0
-    limit_lasts_s: float = 300.0  # every limit above the fallback ends by itself after this
+    limit_lasts_s: float = 180.0  # every limit above the fallback ends by itself after this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,7 +37,7 @@ from loadmgr.snapshot import Pace
 MAIN = CircuitId("main")
 METER = MeterId("main-meter")
 
-A_WHILE = timedelta(seconds=20)
+A_WHILE_S = 20
 
 UTILITY_FIRST_S = 40.0  # the utility's limit comes, stays, and goes
 UTILITY_STAYS_S = 45.0
@@ -204,11 +204,15 @@ def _beside(*work: Any) -> Iterator[None]:
 
 
 def _alarms(house: House) -> tuple[str, ...]:
-    """What is wrong at the end and was so a while before: not what is just being dealt with."""
-    now, before = house.desk.snapshot(), house.desk.past(house.desk.now() - A_WHILE)
+    """What is wrong at the end, where something was wrong all the while before that.
+
+    A limit that has just come is dealt with: its alarm stands for as long as the cars react.
+    """
+    now, ends = house.desk.snapshot(), house.desk.now()
     if now is None:
         return ("no tick was decided",)
-    return now.alarms if before is not None and before.alarms else ()
+    before = (house.desk.past(ends - timedelta(seconds=s)) for s in range(1, A_WHILE_S + 1))
+    return now.alarms if all(one is not None and one.alarms for one in before) else ()
 
 
 # ── Who comes, and what the building does ─────────────────────────────────────────────────

@@ -242,7 +242,7 @@ class OfflineBlock(Block):
     )
     charger_lost_after: SilenceS = Field(40.0, description="Silent for this long, it is lost")
     limit_lasts: LastingS = Field(
-        300.0, description="Any limit above the fallback ends by itself after this"
+        180.0, description="Any limit above the fallback ends by itself after this"
     )
 
 

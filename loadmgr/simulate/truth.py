@@ -5,7 +5,8 @@ A second above a rating is *ours* unless a step of what nobody steers explains i
 building   the building rose within the grace before it (15 s after the first sample of a meter
            that shows the step; longer while a meter above says nothing true)
 chargers   a charger began to draw more than it was ever told in its present state, within the
-           time it takes to see that (40 s) and to shrink the others (15 s)
+           time it takes to see that (40 s) and to shrink the others (15 s); where it and the
+           building alone are too much, within the time it takes to stop it
 reach      the building rose, and to relieve it takes chargers that nobody can tell to: their
            link is down, or they say "Accepted" and go on. As long as these alone are too much,
            the step explains it; while others could shrink instead, for 55 s. Or such a charger
@@ -40,11 +41,16 @@ GRACE_S = 15.0
 NOTICED_S = 55.0
 """How long a step of a charger does: 40 s to see it, 15 s to relieve it."""
 
+STOPPED_S = 95.0
+"""How long a charger does that is too much beside the building alone: 40 s to see it, 20 s for a
+limit that it may follow, 20 s for the end of its transaction where that has to be asked for twice,
+15 s to obey it."""
+
 LIED_S = 45.0
 """How long a meter that lies does: 30 s to see that it contradicts the cars, 15 s to relieve it.
 It contradicts nobody before the first second of overload."""
 
-OUTLIVES_S = 400.0
+OUTLIVES_S = 280.0
 """The longest that a limit lasts at a charger out of reach, and charger and car to follow."""
 
 TOLERANCE_A = 1e-6
@@ -155,6 +161,8 @@ class Truth:
         self.misread: Callable[[], Vector] | None = None
         """(3·n,) True currents of EVSEs whose own meters say something else, or nothing."""
         self._misread_at: Vector = np.full(rows, -np.inf)
+        self._alone_from_s: Vector = np.full(rows, -np.inf)  # a charger and the building: too much
+        self._alone_at_s: Vector = np.full(rows, -np.inf)  # and last
         self.ignoring: Callable[[], Vector] | None = None
         """(3·n,) True currents of EVSEs that do not take less, though they were told to and said
         that they do."""
@@ -292,7 +300,7 @@ class Truth:
             return found
         late = np.full_like(grace_s, NOTICED_S)
         beyond = now.beyond - self._least(at_s, now.beyond, late, "beyond")
-        alone = (now.building + now.beyond > fits) & (now.beyond > 0)
+        alone = self._alone(at_s, now)
         by_chargers = found[Cause.OURS] & ((row - building - beyond <= fits) | alone)
         found[Cause.CHARGERS] = by_chargers
         found[Cause.OURS] = found[Cause.OURS] & ~by_chargers
@@ -319,6 +327,16 @@ class Truth:
         found[Cause.METER] = by_meter
         found[Cause.OURS] = found[Cause.OURS] & ~by_meter
         return found
+
+    def _alone(self, at_s: float, now: Past) -> Rows:
+        """Where the building and what was never allowed are too much by themselves, not for longer
+        than it takes to stop that. A pause within which nobody could have done so is none.
+        """
+        alone = (now.building + now.beyond > self._fits) & (now.beyond > 0)
+        begins = alone & (at_s - self._alone_at_s > STOPPED_S)
+        self._alone_from_s[begins] = at_s
+        self._alone_at_s[alone] = at_s
+        return alone & (at_s - self._alone_from_s < STOPPED_S)
 
     def _stays_s(self, away: Vector | None, now: Past, number: int) -> float:
         """How much longer a lie's harm lasts where those that it let in cannot be told. [s]"""

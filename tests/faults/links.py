@@ -52,6 +52,7 @@ class Proxy:
     def __init__(self, port: int, to: int) -> None:
         self.port, self._to = port, to
         self.links: set[Link] = set()
+        self.silent = False
         self._ended = asyncio.Condition()
 
     async def run(self) -> None:
@@ -72,6 +73,8 @@ class Proxy:
             near.transport.abort()
             return
         link = Link(near, far)
+        if self.silent:
+            link.silent.set()
         self.links.add(link)
         both = [
             asyncio.create_task(link.pass_on(reader, far)),
@@ -87,6 +90,12 @@ class Proxy:
             async with self._ended:
                 self.links.discard(link)
                 self._ended.notify_all()
+
+    def fall_silent(self) -> None:
+        """Every link, and whatever is dialled from here on: nothing is said on any of them."""
+        self.silent = True
+        for link in self.links:
+            link.silent.set()
 
     def trouble(self, chance: random.Random) -> str:
         if not self.links:
@@ -146,12 +155,11 @@ async def _has_charged(around: World) -> bool:
 
 async def _half_open_all(product: Product, proxy: Proxy) -> None:
     """Every link at once falls silent; each is found to be lost in the time that site.yaml says."""
-    for link in tuple(proxy.links):
-        link.silent.set()
+    proxy.fall_silent()
 
     async def found() -> bool:
         standing = [one["standing"] for one in (await product.chargers()).values()]
-        return standing.count("offline") >= 10
+        return standing.count("offline") == len(standing)
 
     await until(found, LOST_S, "half-open links are found")
 

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from loadmgr.model import CircuitId, Site
-from loadmgr.simulate.truth import GRACE_S, LIED_S, NOTICED_S, OUTLIVES_S, Cause, Truth
+from loadmgr.simulate.truth import (
+    GRACE_S,
+    LIED_S,
+    NOTICED_S,
+    OUTLIVES_S,
+    STOPPED_S,
+    Cause,
+    Truth,
+)
 from loadmgr.units import Phase
 
 MAIN, NORTH = CircuitId("main"), CircuitId("north")
@@ -24,13 +32,15 @@ class Ledger:
         self.now_s = 0.0
         self._last: tuple[float, np.ndarray] | None = None
 
-    def flow(self, car_a: float, building_a: float, seconds: float) -> None:
+    def flow(self, car_a: float, building_a: float, seconds: float, beyond_a: float = 0.0) -> None:
         if self._last is None or self._last[0] != building_a:
             self._last = (building_a, self.truth.spread({MAIN: (building_a,) * 3}))
         evse_a = np.zeros(9)
         evse_a[:3] = car_a
         self.now_s += seconds
-        self.truth.account(self.now_s, evse_a, self._last[1])
+        beyond = np.zeros(9)
+        beyond[:3] = beyond_a
+        self.truth.account(self.now_s, evse_a, self._last[1], beyond)
 
     def row(self, circuit: CircuitId = MAIN, phase: Phase = Phase.L1):
         return next(r for r in self.truth.tallies() if (r.circuit, r.phase) == (circuit, phase))
@@ -102,6 +112,27 @@ def test_a_step_explains_what_a_charger_adds_that_ignores_less_until_it_is_found
     assert ledger.truth.seconds[Cause.CHARGERS] == 3 * (NOTICED_S - GRACE_S)
     ledger.flow(35.0, 5.0, 100.0)
     assert ledger.row().ours_s == 200.0 - NOTICED_S, "what others take beside it is no step"
+
+
+def test_a_charger_that_takes_more_beside_others_is_found_out_and_they_make_room(ledger):
+    ledger.flow(25.0, 5.0, 100.0)
+    ledger.flow(30.0, 5.0, 100.0, beyond_a=5.0)
+    assert ledger.row().ours_s == 100.0 - NOTICED_S
+    assert ledger.truth.seconds[Cause.CHARGERS] == 3 * NOTICED_S
+
+
+def test_a_charger_that_is_too_much_by_itself_is_stopped_in_time_or_that_is_ours(ledger):
+    """Found by chaos, seed 14009512: told nothing for minutes, and that was called its own."""
+    ledger.flow(0.0, 16.0, 100.0)
+    ledger.flow(20.0, 16.0, 200.0, beyond_a=20.0)
+    assert ledger.row().ours_s == 200.0 - STOPPED_S
+    ledger.flow(20.0, 10.0, 20.0, beyond_a=20.0)
+    ledger.flow(20.0, 16.0, 40.0, beyond_a=20.0)
+    ours_s = 200.0 - STOPPED_S + 40.0 - GRACE_S
+    assert ledger.row().ours_s == ours_s, "a pause of the building gives it no new time"
+    ledger.flow(0.0, 16.0, 2 * STOPPED_S)
+    ledger.flow(20.0, 16.0, 60.0, beyond_a=20.0)
+    assert ledger.row().ours_s == ours_s, "another charger, another day"
 
 
 def test_who_was_out_of_reach_or_misread_while_a_step_explained_it_explains_what_lasts_after_it(
