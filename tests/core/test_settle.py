@@ -299,15 +299,17 @@ def test_increases_of_one_charger_are_apart():
 def test_a_building_that_oscillates_does_not_make_the_limit_hunt():
     talk = Talk(metered(bay("A"), fuse_a=32.0))
     talk.ready("A")
-    orders = 0
+    told: list[float] = []
     for second in range(600):
         talk.after(1).meter((10.0 if (second // 10) % 2 else 13.0) + talk.of("A").proved_a)
         for order in talk.due():
             talk.confirms(talk.sends(order))
-            orders += 1
+            if isinstance(order, SetLimit):
+                told.append(order.current_a)
         if second % 5 == 0:
             talk.draws("A", talk.of("A").proved_a)
-    assert orders <= 12, "the highest of the last half minute is what counts"
+    rises_and_stays = [0.0, *[32.0 - 13.0] * (len(told) - 1)]
+    assert told == rises_and_stays, "the highest of the last half minute is what counts"
 
 
 def test_a_gain_of_less_than_an_ampere_is_not_worth_a_message():
