@@ -43,7 +43,7 @@ def run(arguments: Sequence[str] | None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="benchmarks",
+        prog="loadmgr bench",
         description="Time the solver beside its alternatives; every answer is certified first.",
     )
     parser.add_argument("question", nargs="?", choices=QUESTIONS, default="table")
