@@ -17,6 +17,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
@@ -32,6 +34,10 @@ KERNELS = ("simplex", "pdhg")
 
 # The compiler steps back behind whatever else the machine does.
 NICE = 10
+
+# How a process ends that finds another one compiling (EX_TEMPFAIL of sysexits.h).
+BUSY = 75
+LOOKS_EVERY_S = 0.1
 
 _lock = threading.Lock()
 _thread: threading.Thread | None = None
@@ -74,8 +80,7 @@ def failures() -> dict[str, Exception]:
 def _make_ready() -> None:
     """Compile elsewhere if nobody has, then take everything from the cache."""
     try:
-        if not any(stamp.exists() for stamp in _stamps()):
-            _compile_elsewhere()
+        _compile_elsewhere()
         _compile_all()
     finally:
         _over.set()
@@ -87,7 +92,18 @@ def _leaving() -> bool:
 
 
 def _compile_elsewhere() -> None:
-    """Fill numba's cache from a process of its own; where that fails, it is done here."""
+    """Fill numba's cache from a process of its own; where that fails, it is done here.
+
+    One process is enough for all that start meanwhile: after a crash the one of before goes on.
+    """
+    while not (_is_compiled() or _leaving()):
+        if not _is_being_compiled() and _in_a_process_of_its_own() != BUSY:
+            return
+        time.sleep(LOOKS_EVERY_S)
+
+
+def _in_a_process_of_its_own() -> int | None:
+    """How it ended; None where it could not begin, or is left to go on by itself."""
     try:
         process = subprocess.Popen(
             [sys.executable, "-m", "solver.compiled"],
@@ -97,12 +113,13 @@ def _compile_elsewhere() -> None:
             stderr=subprocess.DEVNULL,
         )
     except OSError:
-        return
+        return None
     while process.poll() is None:
         if _leaving():
-            process.returncode = 0  # it goes on by itself: the next start finds its work done
-            return
-        time.sleep(0.1)
+            process.returncode = 0  # the next start finds its work done
+            return None
+        time.sleep(LOOKS_EVERY_S)
+    return process.returncode
 
 
 def _compile_all() -> None:
@@ -115,7 +132,8 @@ def _compile_all() -> None:
             _failures[name] = error
 
 
-def _stamps() -> Iterator[Path]:
+@cache
+def _stamps() -> tuple[Path, ...]:
     """Where it may be written that this very code was compiled for this very machine."""
     folder = Path(__file__).parent
     digest = hashlib.sha256()
@@ -126,21 +144,43 @@ def _stamps() -> Iterator[Path]:
     try:
         digest.update(version("numba").encode())
     except PackageNotFoundError:
-        return
+        return ()
     digest.update(f"{sys.version} {platform.machine()} {platform.processor()}".encode())
     name = f"compiled-{digest.hexdigest()[:16]}"
-    yield folder / "__pycache__" / name
-    yield Path.home() / ".cache" / "loadmgr" / name
+    return (folder / "__pycache__" / name, Path.home() / ".cache" / "loadmgr" / name)
 
 
-def _stamp() -> None:
+def _is_compiled() -> bool:
+    return any(stamp.exists() for stamp in _stamps())
+
+
+def _is_being_compiled() -> bool:
+    try:
+        with _alone():
+            return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+
+
+@contextmanager
+def _alone() -> Iterator[Path]:
+    """Nobody else compiles; gives the stamp to leave behind.
+
+    Raises `BlockingIOError` where somebody does, `OSError` where nothing can be written.
+    """
     for stamp in _stamps():
         try:
             stamp.parent.mkdir(parents=True, exist_ok=True)
-            stamp.touch()
+            lock = stamp.with_suffix(".lock").open("w")
         except OSError:
             continue
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield stamp
         return
+    raise OSError("nowhere to write")
 
 
 def _certificate() -> None:
@@ -182,20 +222,20 @@ def _samples() -> list[Problem]:
     ]
 
 
-def _compile_once() -> None:
-    """What the other process does: compile behind everybody's back, or wait for who does."""
-    os.nice(NICE)
-    stamp = next(_stamps())
-    stamp.parent.mkdir(parents=True, exist_ok=True)
-    with stamp.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # several programs that start together need one
-        if not any(stamp.exists() for stamp in _stamps()):
-            _compile_all()
-            _stamp()  # what failed would fail again: the stamp is of this very code
+def _compile_once() -> int:
+    """What the other process does: compile behind everybody's back, unless somebody else does."""
+    try:
+        with _alone() as stamp:
+            if not _is_compiled():
+                _compile_all()
+                stamp.touch()  # what failed would fail again: the stamp is of this very code
+    except BlockingIOError:
+        return BUSY
+    except OSError:  # nowhere to write: everybody compiles for itself
+        _compile_all()
+    return 0
 
 
 if __name__ == "__main__":
-    try:
-        _compile_once()
-    except OSError:  # nowhere to write: everybody compiles for itself
-        _compile_all()
+    os.nice(NICE)
+    sys.exit(_compile_once())
