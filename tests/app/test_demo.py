@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,19 +29,30 @@ def test_a_headless_demo_ends_with_what_it_came_to_and_without_a_warning() -> No
     assert int(delivered[2]) >= 1
 
 
+THROUGHOUT = set(range(demo.A_WHILE_S + 1))
+
+
 @pytest.mark.parametrize(
-    ("stood_s", "warned"), [(0.0, ()), (demo.A_WHILE_S - 2.0, ()), (demo.A_WHILE_S, ("too much",))]
+    ("stood_s", "warned"),
+    [
+        (set(), ()),
+        ({demo.A_WHILE_S, demo.A_WHILE_S - 1}, ()),
+        (THROUGHOUT - {10}, ()),
+        (THROUGHOUT, ("too much",)),
+    ],
+    ids=["just come", "another one before", "with a pause", "all the while"],
 )
 def test_an_alarm_is_warned_of_that_stood_for_a_while_and_none_that_has_just_come(
-    stood_s: float, warned: tuple[str, ...]
+    stood_s: set[int], warned: tuple[str, ...]
 ):
     """A limit of the utility may come in the last second, and what it finds is dealt with."""
-    begins = NOON - timedelta(seconds=stood_s)
 
-    def past(at) -> Any:
-        return SimpleNamespace(alarms=("too much",) if at >= begins else ())
+    def past(at: datetime) -> Any:
+        ago_s = round((NOON - at).total_seconds())
+        return SimpleNamespace(alarms=("something",) if ago_s in stood_s else ())
 
-    desk = SimpleNamespace(snapshot=lambda: past(NOON), now=lambda: NOON, past=past)
+    now = SimpleNamespace(alarms=("too much",))
+    desk = SimpleNamespace(snapshot=lambda: now, now=lambda: NOON, past=past)
     assert demo._alarms(SimpleNamespace(desk=desk)) == warned  # type: ignore[arg-type]
 
 
