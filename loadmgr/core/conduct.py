@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from loadmgr.core.ledger import CLOCK_SLACK, OUTLASTS, lawful, tolerated
+from loadmgr.core.ledger import CLOCK_SLACK, OUTLASTS, kept, lawful, tolerated
 from loadmgr.core.state import Drawn, EvseState, Quarantine
 from loadmgr.events import EvseMeasured
 from loadmgr.model import Evse
@@ -113,6 +113,7 @@ def obedience(evse: Evse, belief: EvseState, event: EvseMeasured) -> EvseState:
     if belief.drawn is None or belief.drawn.at != event.at or allowed is None:
         return belief
     drawn_a = belief.drawn.current_a
+    belief = replace(belief, drawn=replace(belief.drawn, beyond=drawn_a > kept(allowed)))
     if drawn_a <= tolerated(allowed):
         return _obeys(belief, event.at)
     since = belief.over_since or event.at

@@ -107,12 +107,19 @@ def _says_nothing(last: Drawn, fading: Fading, now: datetime) -> bool:
 def excess(belief: EvseState, now: datetime) -> float:
     """What its own meter showed just now beyond all that it may draw; 0 if it did not. [A]
 
-    One reading is not enough to convict a charger, and enough to give its current to nobody else.
+    One reading is not enough to convict a charger, and enough to give its current to nobody else:
+    not even the ampere that would never convict it, where it goes on with a limit it had before.
     """
     last = belief.drawn
-    if last is None or not belief.over_count or now - last.at > SILENT:
+    if last is None or not last.beyond or now - last.at > SILENT:
         return 0.0
     return last.current_a
+
+
+def kept(limit_a: float) -> float:
+    """What a reading shows at most of a limit that is kept, by a class B meter (EN 50470-3) and
+    a pilot in steps of a tenth of an ampere; an ampere is no car. [A]"""
+    return max(limit_a * 1.02 + 0.2, tolerated(0.0))
 
 
 def tolerated(limit_a: float) -> float:

@@ -16,7 +16,7 @@ from loadmgr.core.ledger import FOLLOW
 from loadmgr.core.state import EvseState, Mark, Marks, State
 from loadmgr.events import CircuitMeasured, EvseMeasured
 from loadmgr.model import Evse, EvseId, Meter, Site
-from loadmgr.units import NOTHING, PHASES, PerPhase, add, on_each, subtract
+from loadmgr.units import NOTHING, PHASES, PerPhase, Phase, add, on_each, subtract
 
 CLEAR_A = 5.0  # a smaller change would not tell a scale of 0.8 from 1
 STILL_A = 0.5  # readings of a car that holds still differ by no more
@@ -49,7 +49,7 @@ def followed(
             return marks, None
         held_still = most(subtract(told.cars_a, mark.cars_a)) <= STILL_A
         if held_still and told.unheard == mark.unheard:
-            marks, change = _compared(state, marks, mark)
+            marks, change = _compared(site, state, marks, mark)
     now = Mark(at=event.at, shown_a=event.current_a, cars_a=told.cars_a, unheard=told.unheard)
     return replace(marks, open=now), change
 
@@ -58,23 +58,36 @@ def most(change_a: PerPhase) -> float:
     return max(abs(a) for a in change_a)
 
 
-def _compared(state: State, marks: Marks, mark: Mark) -> tuple[Marks, Change | None]:
+def _compared(site: Site, state: State, marks: Marks, mark: Mark) -> tuple[Marks, Change | None]:
     """Hold a mark that has become firm against the one before it."""
     last = marks.firm
-    if last is None or not _comparable(state, last, mark):
+    alone = frozenset() if last is None else _comparable(site, state, last, mark)
+    if last is None or not alone:
         return replace(marks, firm=mark), None
-    cars_a = subtract(mark.cars_a, last.cars_a)
+    cars_a = _on(alone, subtract(mark.cars_a, last.cars_a))
     if most(cars_a) < CLEAR_A:
         return (replace(marks, firm=mark) if most(cars_a) < DRIFT_A else marks), None
-    shown_a = subtract(mark.shown_a, last.shown_a)
+    shown_a = _on(alone, subtract(mark.shown_a, last.shown_a))
     return replace(marks, firm=mark), Change(cars_a=cars_a, shown_a=shown_a)
 
 
-def _comparable(state: State, last: Mark, mark: Mark) -> bool:
-    """Nothing of ours can have changed between them but what the heard cars tell."""
-    if mark.at - last.at > NEAR or mark.unheard != last.unheard:
-        return False
-    return not any(_may_have_changed(state.evses[evse], last.at) for evse in mark.unheard)
+def _comparable(site: Site, state: State, last: Mark, mark: Mark) -> frozenset[Phase]:
+    """The phases on which nothing of ours can have changed but what the heard cars tell."""
+    if mark.at - last.at > NEAR:
+        return frozenset()
+    alone = frozenset(PHASES)
+    for evse in mark.unheard | last.unheard:
+        here_and_there = evse in mark.unheard and evse in last.unheard
+        if not here_and_there or _may_have_changed(state.evses[evse], last.at):
+            reaches_a = site.evse[evse].worst_a(1.0)
+            alone -= {p for p in PHASES if reaches_a[p] > 0.0}
+    return alone
+
+
+def _on(phases: frozenset[Phase], current_a: PerPhase) -> PerPhase:
+    """What flows on these, and nothing on the others. [A]"""
+    l1, l2, l3 = (current_a[p] if p in phases else 0.0 for p in PHASES)
+    return (l1, l2, l3)
 
 
 # ── The cars ──────────────────────────────────────────────────────────────────────────────

@@ -59,6 +59,7 @@ class Drawn:
 
     at: datetime
     current_a: float
+    beyond: bool = False  # all that it could have been allowed in that moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

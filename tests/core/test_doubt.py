@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from loadmgr.core import building, doubt
 from loadmgr.core.marks import Change
 from loadmgr.core.state import Doubt, MeterState
 from loadmgr.model import MeterId, Wiring
-from loadmgr.units import PerPhase
+from loadmgr.units import PerPhase, Phase
 from tests.core.talk import L1, L2, L3, NOON, Talk, bay, metered
 
 Lie = Callable[[PerPhase], PerPhase]  # what flows, to what is shown
@@ -329,6 +331,30 @@ def test_the_same_part_of_two_changes_shows_a_wrong_ratio_that_contradicts_nobod
     assert hall.doubt is None, "the building may have fallen by 3 A"
     hall.shows(8.0, less)
     assert hall.doubt is not None and hall.doubt.amount
+
+
+@pytest.mark.parametrize(
+    ("silent_on", "found"), [((L1,), True), ((L2,), False), ((L1, L2, L3), False)]
+)
+def test_a_car_that_tells_nothing_hides_a_wrong_ratio_only_on_the_phases_that_it_may_be_on(
+    silent_on: tuple[Phase, ...], found: bool
+) -> None:
+    """Found by chaos, seed 15001612: a car on L1 told no numbers and changed each time that one
+    on all phases did; a meter that showed 0.4 of everything let 35 A through a fuse of 25 A.
+    """
+    talk = Talk(metered(bay("A", "main", L2), bay("B", "main", *silent_on)))
+    talk.ready("A", "B", fallback_a=16.0)
+    told_a = 0.0
+    for car_a in (0.0, 6.0, 16.0, 6.0):
+        talk.holds("B", car_a)
+        for second in range(25):
+            talk.after(1)
+            told_a = car_a if second >= 5 else told_a
+            if second % 5 == 0:
+                talk.draws("A", told_a, 0.0, 0.0)
+            talk.meter(8.0, 10.0 + 0.4 * told_a, 8.0)
+    known = talk.state.meters[MeterId("grid")].doubt
+    assert (known is not None and known.amount) is found
 
 
 def test_changes_that_are_shown_speak_for_a_meter() -> None:

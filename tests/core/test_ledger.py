@@ -11,6 +11,7 @@ from loadmgr.core.ledger import (
     CLOCK_SLACK,
     FOLLOW,
     SILENT,
+    kept,
     per_circuit,
     promised_current,
     tolerated,
@@ -275,6 +276,8 @@ def test_a_reading_proves_from_the_first_instant_and_up_to_what_is_tolerated():
     talk.after(FOLLOWED).draws("A", tolerated(8.0) + 0.01)
     assert talk.ledger("A") == 20.0
     talk.draws("A", tolerated(8.0))
+    assert talk.ledger("A") == tolerated(8.0), "it goes on with more: nobody else gets that"
+    talk.draws("A", kept(8.0))
     assert talk.ledger("A") == 8.0
 
 
@@ -345,6 +348,22 @@ def test_one_reading_above_all_that_is_allowed_counts_until_the_next():
     assert talk.ledger("A") == 31.0
     talk.after(5).draws("A", 10.0)
     assert talk.ledger("A") == 10.0
+
+
+def test_the_ampere_that_convicts_nobody_is_not_given_to_others_either():
+    """Found by chaos, seed 15001713: from 9.1 A to 7.7, and it went on with 9.0: tolerated."""
+    talk = charging(9.1)
+    talk.draws("A", 9.0)
+    talk.holds("A", 7.7)
+    for _ in range(12):
+        talk.after(5).draws("A", 9.0)
+        assert talk.of("A").quarantine is None
+        assert talk.ledger("A") >= 9.0
+    talk.after(5).draws("A", 7.8)
+    assert talk.ledger("A") == 7.7
+    talk.after(5).draws("A", 9.0)
+    assert talk.after(30).ledger("A") == 9.0
+    assert talk.after(1).ledger("A") == 7.7, "it tells nothing any more"
 
 
 @pytest.mark.parametrize("terminals", [(L1,), (L1, L2, L3)])
