@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(180)
 
 
 def test_a_headless_demo_ends_with_what_it_came_to_and_without_a_warning() -> None:
-    wish = ["demo", "--headless", "--for", "40s", "--speed", "4", "--port", "0"]
+    wish = ["demo", "--headless", "--for", "100s", "--speed", "4", "--port", "0"]
     ended = CliRunner().invoke(app, wish)
     assert ended.exit_code == 0, ended.output
     assert re.search(r"overload seconds +0 \(", ended.output)
