@@ -16,7 +16,7 @@ from loadmgr.events import EvseMeasured
 from loadmgr.model import Evse, Wiring
 from loadmgr.units import PerPhase
 
-STALE = timedelta(minutes=5)
+STALE = timedelta(minutes=1)
 """Older readings come out of a queue: their energy still counts, their current is history."""
 
 CURRENT = "Current.Import"

@@ -198,10 +198,13 @@ def _begun(
     said: Payload, id: str, evse: Evse, who: Speaker, known: Transactions
 ) -> tuple[Event, ...]:
     """Started, or running since before this process did."""
+    started = said["eventType"] == "Started"
+    another_runs = known.running_on(evse.id) not in (None, id)
+    if another_runs and not started and _is_history(said, who):
+        return ()
     begun = known.begin(who.station, evse.id, id)
     if not begun.new:
         return ()
-    started = said["eventType"] == "Started"
     at = within(instant(said["timestamp"]), who.at, LONGEST_SESSION) if started else who.at
     session = Session(
         evse=evse.id,
@@ -213,6 +216,12 @@ def _begun(
     if begun.replaced is not None:
         before = (SessionEnded(at=who.at, evse=evse.id, transaction_id=begun.replaced),)
     return (*before, SessionStarted(at=who.at, session=session))
+
+
+def _is_history(said: Payload, who: Speaker) -> bool:
+    """It comes out of a queue: what it names may have ended since."""
+    at = instant(said["timestamp"])
+    return said.get("offline", False) or (at is not None and who.at - at > metering.STALE)
 
 
 def _states(said: Payload, evse: Evse, who: Speaker) -> tuple[Event, ...]:

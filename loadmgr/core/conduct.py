@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from loadmgr.core.ledger import CLOCK_SLACK, OUTLASTS, kept, lawful, tolerated
+from loadmgr.core.ledger import kept, lawful, surely_holds, tolerated
 from loadmgr.core.state import Drawn, EvseState, Quarantine
 from loadmgr.events import EvseMeasured
 from loadmgr.model import Evse
@@ -14,7 +14,7 @@ from loadmgr.units import PHASES, PerPhase
 OVER_SAMPLES = 2
 OVER_FOR = timedelta(seconds=4)
 OBEYS_FOR = timedelta(seconds=60)
-FOLLOWED_AFTER = timedelta(seconds=30)  # since a limit left: answered, and followed by the car
+FOLLOWED_AFTER = timedelta(seconds=30)  # since the first limit left: answered, and followed
 
 USED_A = 3.0  # a phase in use carries more than this
 IDLE_A = 0.5  # and an unused one less than this
@@ -148,7 +148,8 @@ def _is_limited(belief: EvseState, at: datetime) -> bool:
         and session is not None
         and limit.transaction_id == session.transaction_id
         and limit.connection == belief.connection
-        and limit.sent_at + FOLLOWED_AFTER <= at < limit.ends_at - OUTLASTS - CLOCK_SLACK
+        and limit.limits_since + FOLLOWED_AFTER <= at
+        and surely_holds(limit, at)
     )
 
 

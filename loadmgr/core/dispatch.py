@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 
 from loadmgr.core import building, envelope
 from loadmgr.core.envelope import Row, load_on
@@ -47,7 +47,7 @@ def due(
         if busy(site, state, station):
             continue
         offered = [wish for evse in evses for wish in wishes(site, state, plan, evse, now)]
-        for wish in sorted(offered, key=lambda wish: wish.urgency):
+        for wish in sorted(offered, key=partial(_rank, state)):
             step = _step(site, state, wish, now)
             if step.rises and not (raises and headroom.allows(step)):
                 part = _part(state, step, wish, headroom) if raises else None
@@ -64,6 +64,11 @@ def due(
         replace(wish.order, serial=serial)
         for serial, wish in enumerate(chosen, state.last_serial + 1)
     )
+
+
+def _rank(state: State, wish: Wish) -> tuple[Urgency, int]:
+    """Of two that are as urgent, the one that is answered does not wait for the one that is not."""
+    return wish.urgency, state.evses[wish.order.evse].failures
 
 
 def busy(site: Site, state: State, station: StationId) -> bool:

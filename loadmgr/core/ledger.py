@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from loadmgr.core.state import Drawn, EvseState, Fading, State
+from loadmgr.core.state import Drawn, EvseState, Fading, Grant, State
 from loadmgr.model import CircuitId, Evse, EvseId, Site
 from loadmgr.units import PerPhase, add, on_each
 
@@ -69,6 +69,11 @@ def lawful(belief: EvseState, now: datetime) -> Iterator[float]:
     for fading in belief.fading:
         if now < fading.until:
             yield fading.current_a
+
+
+def surely_holds(grant: Grant, now: datetime) -> bool:
+    """Its end has not come, by whichever clock."""
+    return now < grant.ends_at - OUTLASTS - CLOCK_SLACK
 
 
 def _standing(belief: EvseState, now: datetime) -> Iterator[float]:

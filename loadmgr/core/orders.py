@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from loadmgr.core.ledger import FOLLOW, OUTLASTS, excess, unproven
+from loadmgr.core.ledger import FOLLOW, OUTLASTS, excess, surely_holds, unproven
 from loadmgr.core.state import EvseState, Fading, Grant, Quarantine
 from loadmgr.events import (
     Confirmed,
@@ -189,10 +189,19 @@ def _limit_confirmed(belief: EvseState, outcome: Confirmed) -> EvseState:
         fading = (*fading, last)
     return replace(
         belief,
-        in_force=grant,
+        in_force=_following_on(belief.in_force, grant, outcome.at),
         unknown=tuple(g for g in belief.unknown if g.serial > grant.serial),
         fading=fading,
     )
+
+
+def _following_on(before: Grant | None, grant: Grant, at: datetime) -> Grant:
+    """To be told again and again is no pardon: who was limited all the time has had its time."""
+    if before is None or not surely_holds(before, at):
+        return grant
+    if (before.connection, before.transaction_id) != (grant.connection, grant.transaction_id):
+        return grant
+    return replace(grant, first_at=before.limits_since)
 
 
 def _doubled(first: timedelta, times: int, longest: timedelta) -> timedelta:

@@ -26,6 +26,12 @@ class Grant:
     sent_at: datetime
     ends_at: datetime  # from here on it has surely ended by itself, and its car has followed
     transaction_id: str
+    first_at: datetime | None = None  # of the limits that it replaced one after the other
+
+    @property
+    def limits_since(self) -> datetime:
+        """Since when its transaction has been limited without a break."""
+        return self.first_at or self.sent_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,7 +64,7 @@ def wishes(site: Site, state: State, plan: Plan, evse: Evse, now: datetime) -> I
     elif belief.withdrawn and not patient:
         back = SetAvailability(serial=0, evse=evse.id, connection=belief.connection, operative=True)
         yield Wish(urgency=Urgency.PROOF, order=back)
-    if not patient:
+    if not patient or (_to_be_asked_first(belief) and not _has_just_failed(belief, now)):
         yield from _proof(site, evse, belief, belief.connection, now)
     if questions.worth_asking(site, state, evse, belief, now):
         read = ReadMeter(serial=0, evse=evse.id, connection=belief.connection)
@@ -76,7 +76,7 @@ def wishes(site: Site, state: State, plan: Plan, evse: Evse, now: datetime) -> I
         if _to_be_told_again(site, plan, evse, belief, allocation.current_a, now):
             again = _set(site, evse, belief, allocation.current_a)
             yield Wish(urgency=Urgency.DECREASE, order=again)
-        yield from _limit(site, evse, belief, allocation.current_a, now, patient)
+        yield from _limit(site, plan, evse, belief, allocation.current_a, now, patient)
 
 
 def _proof(
@@ -97,14 +97,28 @@ def _proof(
 
 
 def _limit(
-    site: Site, evse: Evse, belief: EvseState, target_a: float, now: datetime, patient: bool
+    site: Site,
+    plan: Plan,
+    evse: Evse,
+    belief: EvseState,
+    target_a: float,
+    now: datetime,
+    patient: bool,
 ) -> Iterator[Wish]:
     """Bring the limit of the running session to its target, or renew it before it ends."""
+    in_force = belief.in_force
+    life = timedelta(seconds=site.offline.limit_lasts_s)
+    ends = in_force is not None and now - in_force.sent_at > RENEW_AT * life
+    if in_force is not None and ends and proved(belief):
+        # What keeps a charger from taking more is as urgent as what makes it take less.
+        held_a = min(target_a, in_force.current_a)
+        if held_a < _without_limit(evse, belief) and not _in_vain(belief, held_a, now):
+            yield Wish(urgency=Urgency.DECREASE, order=_set(site, evse, belief, held_a))
     free_a = 0.0 if proved(belief) else _without_limit(evse, belief)
     highest = max((free_a, *(grant.current_a for grant in belief.standing)))
     if target_a < highest:
         if not _in_vain(belief, target_a, now) and not _to_be_asked_first(belief):
-            yield _decrease(site, evse, belief, target_a, now)
+            yield _decrease(site, plan, evse, belief, target_a, now)
         return
     if patient:
         return
@@ -114,11 +128,9 @@ def _limit(
         return  # the plan is older than the last raise
     if target_a > belief.proved_a or not proved(belief):
         yield Wish(urgency=Urgency.INCREASE, order=_set(site, evse, belief, target_a))
-    if belief.in_force is not None:
-        life = timedelta(seconds=site.offline.limit_lasts_s)
-        if now - belief.in_force.sent_at > RENEW_AT * life:
-            renewed = min(target_a, belief.in_force.current_a)
-            yield Wish(urgency=Urgency.RENEWAL, order=_set(site, evse, belief, renewed))
+    if in_force is not None and ends:
+        renewed = min(target_a, in_force.current_a)
+        yield Wish(urgency=Urgency.RENEWAL, order=_set(site, evse, belief, renewed))
 
 
 def _without_limit(evse: Evse, belief: EvseState) -> float:
@@ -143,26 +155,42 @@ def _to_be_told_again(
     if any(row.building + row.planned > row.usable + 1e-6 for row in rows):
         return True
     unseen = any(current_a > target_a for current_a in unproven(belief, now))
-    return unseen and any(row.building + row.reserved > row.usable + 1e-6 for row in rows)
+    return unseen and _is_overfull(site, plan, evse)
 
 
-def _decrease(site: Site, evse: Evse, belief: EvseState, target_a: float, now: datetime) -> Wish:
+def _decrease(
+    site: Site, plan: Plan, evse: Evse, belief: EvseState, target_a: float, now: datetime
+) -> Wish:
     """A lower limit; or, where no lower one is taken and others cannot make the room, the end of
     the transaction. The plan lowers a charger that insists only after all others.
     """
+    assert belief.connection is not None
     session = belief.session
-    refuses = belief.failures >= STOPPED_AFTER and insisted(belief, now) > 0
-    if session is not None and refuses and target_a == 0.0 < belief.commanded_a:
-        assert belief.connection is not None
-        stop = StopTransaction(
-            serial=0,
-            evse=evse.id,
-            connection=belief.connection,
-            transaction_id=session.transaction_id,
-        )
-        return Wish(urgency=Urgency.DECREASE, order=stop)
+    if session is not None and belief.failures >= STOPPED_AFTER:
+        insists = insisted(belief, now) > 0 and target_a == 0.0 < belief.commanded_a
+        if insists or _takes_all(site, plan, evse, belief, now):
+            stop = StopTransaction(
+                serial=0,
+                evse=evse.id,
+                connection=belief.connection,
+                transaction_id=session.transaction_id,
+            )
+            return Wish(urgency=Urgency.DECREASE, order=stop)
     lower_a = _taken(evse, belief, target_a)
     return Wish(urgency=Urgency.DECREASE, order=_set(site, evse, belief, lower_a))
+
+
+def _takes_all(site: Site, plan: Plan, evse: Evse, belief: EvseState, now: datetime) -> bool:
+    """No limit of ours holds, nobody knows what it does without one, and that is too much."""
+    if belief.fallback_a is not None or any(now < grant.ends_at for grant in belief.standing):
+        return False
+    return _is_overfull(site, plan, evse)
+
+
+def _is_overfull(site: Site, plan: Plan, evse: Evse) -> bool:
+    """A fuse above it is reserved for more than it may carry."""
+    rows = (row for row in plan.rows if row.circuit in site.path[evse.circuit])
+    return any(row.building + row.reserved > row.usable + 1e-6 for row in rows)
 
 
 def _taken(evse: Evse, belief: EvseState, target_a: float) -> float:
@@ -186,10 +214,16 @@ def _in_vain(belief: EvseState, target_a: float, now: datetime) -> bool:
 
 def _to_be_asked_first(belief: EvseState) -> bool:
     """A charger that refuses limits (for a transaction it does not have, say), and of which it is
-    not known on this connection what it does alone, has to be asked that all the same.
+    not known on this connection what it does alone, has to be asked that all the same. It may
+    refuse that too: then the two take turns, failure by failure.
     """
     unasked = belief.fallback_a is None and belief.fallback_checked != belief.connection
-    return unasked and belief.failures > 1 and belief.failed_a is not None
+    twice = belief.failures > 1 and belief.failures % 2 == 0
+    return unasked and twice and belief.failed_a is not None
+
+
+def _has_just_failed(belief: EvseState, now: datetime) -> bool:
+    return belief.failed_at is not None and now - belief.failed_at < LOWER_AGAIN
 
 
 def proved(belief: EvseState) -> bool:
@@ -214,6 +248,16 @@ def _set(site: Site, evse: Evse, belief: EvseState, current_a: float) -> SetLimi
         lasts_s=site.offline.limit_lasts_s,
         transaction_id=belief.session.transaction_id,
     )
+
+
+def _taken_out(
+    belief: EvseState, quarantine: Quarantine, evse: Evse, connection: int, now: datetime
+) -> Iterator[Wish]:
+    """Current flows, and there is no transaction to be ended. Out of service it can go at once."""
+    tells = belief.drawn is not None and now - belief.drawn.at <= FRESH
+    if tells and (not quarantine.tried or now >= quarantine.next_try):
+        out = SetAvailability(serial=0, evse=evse.id, connection=connection, operative=False)
+        yield Wish(urgency=Urgency.ESCALATION, order=out)
 
 
 def _gives_in(belief: EvseState, quarantine: Quarantine, now: datetime) -> bool:
@@ -272,9 +316,9 @@ def _correction(
     """Bring a charger that disobeys back: tell it again, stop the session, take it out, and
     so on: one that is out of service may wait for the end of a transaction that goes on.
 
-    Without a session nothing is left to correct, and it cannot show that it obeys. What it can show
-    is its fallback: read back once more, that ends the quarantine, unless its meter says that
-    current flows all the same.
+    Without a session it cannot show that it obeys. What it can show is its fallback: read back once
+    more, that ends the quarantine. Where its meter says that current flows all the same it is
+    taken out of service.
     """
     belief = state.evses[evse.id]
     quarantine, session = belief.quarantine, belief.session
@@ -290,7 +334,10 @@ def _correction(
             hopeless = belief.failures > 0
     order: Order
     if session is None:
-        if now - quarantine.since < RESTS_FOR or excess(belief, now):
+        if now - quarantine.since < RESTS_FOR:
+            return
+        if excess(belief, now):
+            yield from _taken_out(belief, quarantine, evse, connection, now)
             return
         after_s = site.offline.limit_lasts_s + PROOF_BEYOND_S
         order = ReadFallback(serial=0, evse=evse.id, connection=connection, after_s=after_s)

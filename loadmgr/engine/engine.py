@@ -20,6 +20,7 @@ from loadmgr.core.dispatch import due
 from loadmgr.core.doubt import verdict
 from loadmgr.core.observe import observe
 from loadmgr.core.state import MeterState, State, unseen
+from loadmgr.core.wishes import Urgency, wishes
 from loadmgr.engine.clock import SteadyClock
 from loadmgr.engine.decide import Decide
 from loadmgr.engine.journal import KEPT, Journal
@@ -254,7 +255,7 @@ class Engine:
         if isinstance(order, SetFallback):
             return belief.fallback_a is None  # it may take all that it can
         standing = max((grant.current_a for grant in belief.standing), default=0.0)
-        return order.current_a < standing
+        return order.current_a <= standing
 
     async def _execute_written(self, orders: Sequence[Order], since: float) -> None:
         """A limit that waited for the disk ends when the ledger thinks it does: so much earlier."""
@@ -275,9 +276,23 @@ class Engine:
         for order in list(self._waiting.values()):
             allocation = plan.allocations.get(order.evse)
             wanted_a = 0.0 if allocation is None else allocation.current_a
-            if isinstance(order, SetLimit) and order.current_a > wanted_a:
+            overtaken = isinstance(order, SetLimit) and order.current_a > wanted_a
+            if overtaken or self._stands_in_the_way(plan, order):
                 del self._waiting[order.serial]
                 self._never_left(order, "the plan has changed")
+
+    def _stands_in_the_way(self, plan: Plan, order: Order) -> bool:
+        """Something that lowers a charger, and waits for no disk, waits behind it at its station.
+
+        A limit is only in the way of its neighbours: what is lower for its own EVSE overtakes it.
+        """
+        now = self.clock.now()
+        return any(
+            wish.urgency <= Urgency.ESCALATION and self._lowers(self.state, wish.order)
+            for evse in self.site.stations[self.site.evse[order.evse].station]
+            if evse.id != order.evse or not isinstance(order, SetLimit)
+            for wish in wishes(self.site, self.state, plan, evse, now)
+        )
 
     def _never_left(self, order: Order, why: str) -> None:
         """It is certain that nobody has heard of it."""

@@ -196,6 +196,29 @@ def test_to_ask_for_the_fallback_is_no_attempt(order):
 # ── It is answered ────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize(
+    ("before", "since_s"),
+    [
+        (grant(8.0, 0, age_s=100.0), -100.0),
+        (replace(grant(8.0, 0, age_s=100.0), first_at=NOON - timedelta(seconds=400)), -400.0),
+        (grant(8.0, 0, age_s=400.0), 0.0),
+        (replace(grant(8.0, 0, age_s=100.0), connection=2), 0.0),
+        (replace(grant(8.0, 0, age_s=100.0), transaction_id="another"), 0.0),
+        (None, 0.0),
+    ],
+    ids=["at once", "one after the other", "it had ended", "elsewhere", "another car", "the first"],
+)
+def test_since_when_a_transaction_has_been_limited_without_a_break(
+    before: Grant | None, since_s: float
+):
+    belief = EvseState(
+        connection=1, in_force=before, unknown=(grant(10.0, 2),), in_flight=limit(10, 2)
+    )
+    belief = orders.answered(bay("A"), belief, Confirmed(at=NOON, serial=2, evse=A, connection=1))
+    assert belief.in_force is not None
+    assert belief.in_force.limits_since == NOON + timedelta(seconds=since_s)
+
+
 def test_a_confirmed_limit_replaces_all_that_were_sent_before_and_none_that_was_sent_after():
     first, second, third = grant(12.0, 1), grant(10.0, 2), grant(9.0, 3)
     belief = EvseState(
@@ -203,7 +226,7 @@ def test_a_confirmed_limit_replaces_all_that_were_sent_before_and_none_that_was_
     )
     said = Confirmed(at=NOON, serial=2, evse=A, connection=1)
     belief = orders.answered(bay("A"), belief, said)
-    assert belief.in_force == second and belief.unknown == (third,)
+    assert belief.in_force == replace(second, first_at=NOON) and belief.unknown == (third,)
     assert belief.fading == (
         Fading(current_a=12.0, until=NOON + FOLLOW, replaced_by_a=10.0, outlasts=first.ends_at),
     )
