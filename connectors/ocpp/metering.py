@@ -162,14 +162,15 @@ def _currents(samples: list[Sample], wiring: Wiring) -> PerPhase | None:
 
     A current without a phase counts on every terminal, and one on a phase that has no
     terminal (a one-phase EVSE that names the site's phase) on all of them: which one
-    carries it is not known.
+    carries it is not known. What flows in the neutral alone says nothing of them.
     """
+    samples = [sample for sample in samples if sample.phase != "N"]
     if not samples or not all(sample.between(HIGHEST_A) for sample in samples):
         return None
     terminals = len(wiring.terminals)
     on = [0.0, 0.0, 0.0]
     for sample in samples:
-        if sample.phase == "N" or sample.value is None:
+        if sample.value is None:
             continue
         terminal = None if sample.phase is None else _TERMINAL.get(sample.phase)
         if terminal is not None and terminal < terminals:

@@ -48,6 +48,11 @@ def test_a_current_on_a_phase_without_a_terminal_could_be_on_any_of_them() -> No
     assert read(*sampled, wiring=ONE).terminal_a == (9, 0, 0)
 
 
+def test_what_flows_in_the_neutral_alone_does_not_say_that_nothing_flows_elsewhere() -> None:
+    reading = read(amps("9", "N"), {"value": "1000"})
+    assert reading.terminal_a is None and reading.energy_wh == 1000
+
+
 def test_the_neutral_the_cars_own_view_and_signed_data_are_left_out() -> None:
     sampled = (
         amps("7", "L1"),
