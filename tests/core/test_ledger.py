@@ -270,6 +270,11 @@ def test_a_reading_of_16_a_may_show_17_8():
     assert tolerated(16.0) == pytest.approx(17.8), "5 % and one ampere"
 
 
+def test_what_a_reading_shows_of_a_limit_that_is_kept():
+    assert kept(16.0) == pytest.approx(16.52), "2 % and two tenths of an ampere"
+    assert kept(0.0) == 1.0, "an ampere is no car"
+
+
 def test_a_reading_proves_from_the_first_instant_and_up_to_what_is_tolerated():
     talk = charging(20.0)
     talk.holds("A", 8.0)
