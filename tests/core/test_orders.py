@@ -202,11 +202,22 @@ def test_to_ask_for_the_fallback_is_no_attempt(order):
         (grant(8.0, 0, age_s=100.0), -100.0),
         (replace(grant(8.0, 0, age_s=100.0), first_at=NOON - timedelta(seconds=400)), -400.0),
         (grant(8.0, 0, age_s=400.0), 0.0),
+        (grant(8.0, 0, age_s=330.0 - 30.0 - 43.0), 0.0),
+        (grant(8.0, 0, age_s=330.0 - 30.0 - 43.1), -256.9),
         (replace(grant(8.0, 0, age_s=100.0), connection=2), 0.0),
         (replace(grant(8.0, 0, age_s=100.0), transaction_id="another"), 0.0),
         (None, 0.0),
     ],
-    ids=["at once", "one after the other", "it had ended", "elsewhere", "another car", "the first"],
+    ids=[
+        "at once",
+        "one after the other",
+        "it had ended",
+        "it may have ended, by a clock that is off",
+        "it cannot have ended",
+        "elsewhere",
+        "another car",
+        "the first",
+    ],
 )
 def test_since_when_a_transaction_has_been_limited_without_a_break(
     before: Grant | None, since_s: float
