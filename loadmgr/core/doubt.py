@@ -237,6 +237,7 @@ def _contradicted(
     if meter.feeds_in:
         return False
     least, total_a = NOTHING, 0.0
+    somewhere: list[tuple[Evse, float]] = []
     for evse in site.below[meter.circuit]:
         belief = state.evses[evse.id]
         if not belief.readings or belief.quarantine is not None:
@@ -244,6 +245,12 @@ def _contradicted(
         if told_since is None or belief.readings[-1].at > told_since:
             least = add(least, _least(evse, belief, now))
             total_a += _least_total(belief, now, site.voltage_v)
+            if not evse.wiring.known:
+                somewhere.append((evse, _least_highest(belief, now)))
+    if known.doubt is None and any(
+        _fits_nowhere(evse, current_a, least, sample.current_a) for evse, current_a in somewhere
+    ):
+        return True
     if sum(sample.current_a) < total_a * (1 - LESS) - len(PHASES) * LESS_A:
         return True  # wherever those draw of which nobody knows on which phase
     shown_a = list(sample.current_a)
@@ -264,6 +271,26 @@ def _least(evse: Evse, belief: EvseState, now: datetime) -> PerPhase:
             return NOTHING
         found = seen if found is None else lower(found, seen)
     return found or NOTHING
+
+
+def _fits_nowhere(evse: Evse, current_a: float, least: PerPhase, shown_a: PerPhase) -> bool:
+    """On no phase that it may be on is as much shown as it draws, and the others there."""
+    reaches_a = evse.worst_a(1.0)
+    return all(
+        shown_a[p] < (least[p] + current_a) * (1 - LESS) - LESS_A
+        for p in PHASES
+        if reaches_a[p] > 0.0
+    )
+
+
+def _least_highest(belief: EvseState, now: datetime) -> float:
+    """The least of what it has told of late of its fullest terminal. [A]"""
+    told = [
+        max(reading.terminal_a)
+        for reading in belief.readings[-BRACKET:]
+        if now - reading.at <= FRESH and reading.terminal_a is not None
+    ]
+    return min(told, default=0.0)
 
 
 def _least_total(belief: EvseState, now: datetime, voltage_v: float) -> float:

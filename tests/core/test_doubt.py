@@ -357,6 +357,27 @@ def test_a_car_that_tells_nothing_hides_a_wrong_ratio_only_on_the_phases_that_it
     assert (known is not None and known.amount) is found
 
 
+@pytest.mark.parametrize(
+    ("shown_a", "found"),
+    [((12.0, 3.3, 2.7), True), ((24.0, 3.3, 2.7), False), ((12.0, 3.3, 11.0), False)],
+)
+def test_a_car_on_a_phase_that_nobody_knows_has_to_be_shown_on_one_of_them(
+    shown_a: PerPhase, found: bool
+) -> None:
+    """Found by chaos, seed 17003012: a meter showed 0.4 of everything, and 12 A where 23 flowed."""
+    site = metered(bay("A", "main", L1), bay("B", wiring=Wiring((L1,), known=False)))
+    talk = Talk(replace(site, meters=(replace(site.meters[0], feeds_in=False),)))
+    talk.ready("A", "B", fallback_a=16.0)
+    for second in range(40):
+        talk.after(1)
+        if second % 5 == 0:
+            talk.draws("A", 12.0, 0.0, 0.0)
+            talk.draws("B", 11.0, 0.0, 0.0)
+        talk.meter(*shown_a)
+    known = talk.state.meters[MeterId("grid")].doubt
+    assert (known is not None and known.amount) is found
+
+
 def test_changes_that_are_shown_speak_for_a_meter() -> None:
     hall = Hall()
     for car_a, hall_a in ((6.0, 20.0), (16.0, 17.0), (8.0, 17.0), (16.0, 14.0), (6.0, 14.0)):
