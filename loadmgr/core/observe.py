@@ -194,11 +194,12 @@ def _evse_measured(site: Site, state: State, event: EvseMeasured) -> State:
     if belief is None or belief.connection != event.connection:
         return state
     evse = site.evse[event.evse]
-    if not _sane(evse, event):
+    told, event = event, _sensible(evse, event)
+    if event.terminal_a is None and event.power_w is None and event.energy_wh is None:
         # Nothing of it can be used but that there is a meter.
         return _with(state, event.evse, replace(belief, metered=True))
     recent = (*(r for r in belief.readings if r.at > event.at - READINGS_KEPT), event)
-    tells = event.terminal_a is not None or event.power_w is not None
+    tells = told.terminal_a is not None or told.power_w is not None
     belief = replace(belief, readings=recent[-4:], metered=belief.metered or tells)
     belief = conduct.drawn(evse, belief, event, site.voltage_v)
     belief = orders.followed(belief, event.at)
@@ -220,12 +221,20 @@ def _looked_back(site: Site, state: State, evse: Evse, event: EvseMeasured) -> S
     return replace(state, meters=meters) if changed else state
 
 
-def _sane(evse: Evse, event: EvseMeasured) -> bool:
-    """Numbers that can be: what its hardware could not carry is a mistaken unit, and no current."""
-    if event.terminal_a is not None and max(event.terminal_a) > ABSURD * evse.max_a:
-        return False
-    numbers = (*(event.terminal_a or ()), event.power_w, event.energy_wh)
-    return all(n is None or (math.isfinite(n) and n > -1e-3) for n in numbers)
+def _sensible(evse: Evse, event: EvseMeasured) -> EvseMeasured:
+    """What of a reading can be: the rest is as if it had not been told."""
+    numbers = event.terminal_a or ()
+    carries = all(map(_is_amount, numbers)) and max(numbers, default=0.0) <= ABSURD * evse.max_a
+    return replace(
+        event,
+        terminal_a=event.terminal_a if carries else None,
+        power_w=event.power_w if _is_amount(event.power_w) else None,
+        energy_wh=event.energy_wh if _is_amount(event.energy_wh) else None,
+    )
+
+
+def _is_amount(number: float | None) -> bool:
+    return number is not None and math.isfinite(number) and number > -1e-3
 
 
 def _circuit_measured(site: Site, state: State, event: CircuitMeasured) -> State:

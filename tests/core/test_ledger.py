@@ -355,6 +355,18 @@ def test_one_reading_above_all_that_is_allowed_counts_until_the_next():
     assert talk.ledger("A") == 10.0
 
 
+def test_currents_that_cannot_be_do_not_hide_a_power_that_can():
+    """Found by chaos, seed 17003502: no numbers for currents, 9.7 kW, and told 0 A."""
+    talk = Talk(site_of(bay("A")))
+    talk.ready("A")
+    talk.holds("A", 0.0)
+    nan = float("nan")
+    for _ in range(2):
+        talk.after(30).draws("A", nan, nan, nan, power_w=9729.0)
+        assert talk.ledger("A") >= 12.8
+    assert talk.of("A").quarantine is not None
+
+
 def test_the_ampere_that_convicts_nobody_is_not_given_to_others_either():
     """Found by chaos, seed 15001713: from 9.1 A to 7.7, and it went on with 9.0: tolerated."""
     talk = charging(9.1)
