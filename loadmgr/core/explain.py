@@ -110,7 +110,7 @@ def _ladder(
     waiting = settled.admission.position.get(evse)
     turn = None
     if waiting is not None:
-        turn = _turn(site, rows, claim, claims, settled, waiting)
+        turn = _turn(site, rows, claim, claims, settled, waiting, lost_meters)
         ladder.append(turn)
     for k, circuit in enumerate(c.id for c in site.circuits):
         said = turn is not None and turn.circuit == circuit
@@ -195,10 +195,15 @@ def _turn(
     claims: Sequence[Claim],
     settled: Settled,
     position: int,
+    lost_meters: Sequence[CircuitId],
 ) -> Rung:
-    """It waits: where it stands in the queue, and which row has no 6 A for it."""
+    """It waits: where it stands in the queue, and which row has no 6 A for it. A row that has them
+    for nobody is what it waits for, and no queue.
+    """
     flat = settled.admission.full_row[claim.evse.id]
     row = rows[site.circuits[flat // ROWS].id][flat % ROWS]
+    if row.usable - row.building < claim.evse.min_a * claim.load[row.number] - 1e-6:
+        return _full(row, 0.0, site, claim, claims, settled, row.circuit in lost_meters)
     sharing = _sharing(row, site, claims, settled)
     return Rung(
         code=Code.WAITING_TURN,

@@ -92,14 +92,15 @@ def unproven(belief: EvseState, now: datetime) -> Iterator[float]:
     for fading in belief.fading:
         if now < fading.until or fading.replaced_by_a is None:
             continue
+        outlasts = fading.outlasts is not None and now < fading.outlasts
         if last is None or _says_nothing(last, fading, now):
-            if belief.metered and fading.outlasts is not None and now < fading.outlasts:
+            if belief.metered and outlasts:
                 yield fading.current_a
             continue
         # What it was allowed since then proves nothing against it.
         allowed = max(fading.replaced_by_a, belief.fallback_a or 0.0, *_standing(belief, now), 0.0)
         followed = last.at >= fading.until and last.current_a <= tolerated(allowed)
-        if not followed:
+        if not followed or (outlasts and _leaves_open(last, fading)):
             yield fading.current_a
 
 
@@ -107,6 +108,11 @@ def _says_nothing(last: Drawn, fading: Fading, now: datetime) -> bool:
     """Its meter has fallen silent, or told nothing since the session ended."""
     after_end = fading.until - FOLLOW
     return now - last.at > SILENT or (fading.outlasts is None and last.at <= after_end)
+
+
+def _leaves_open(last: Drawn, fading: Fading) -> bool:
+    """Its car takes nothing, and did not before: that looks the same under either limit."""
+    return not fading.in_use and last.current_a <= tolerated(0.0)
 
 
 def excess(belief: EvseState, now: datetime) -> float:

@@ -168,6 +168,7 @@ def _forget_car(belief: EvseState) -> EvseState:
         session=None,
         session_start_wh=None,
         rests_since=None,
+        took_a=0.0,
         phases=None,
         draws_less_since=None,
         on_since=None,

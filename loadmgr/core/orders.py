@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from loadmgr.core.ledger import FOLLOW, OUTLASTS, excess, surely_holds, unproven
+from loadmgr.core.ledger import FOLLOW, OUTLASTS, excess, surely_holds, tolerated, unproven
 from loadmgr.core.state import EvseState, Fading, Grant, Quarantine
 from loadmgr.events import (
     Confirmed,
@@ -84,7 +84,15 @@ def _limit_sent(belief: EvseState, order: SetLimit, at: datetime) -> EvseState:
 
 def followed(belief: EvseState, at: datetime) -> EvseState:
     """What a reading has just shown to be over does not come back when the charger falls silent."""
-    return replace(belief, fading=_not_over(belief, at)) if belief.fading else belief
+    if not belief.fading:
+        return belief
+    belief = replace(belief, fading=tuple(_seen(fading, belief) for fading in belief.fading))
+    return replace(belief, fading=_not_over(belief, at))
+
+
+def _seen(fading: Fading, belief: EvseState) -> Fading:
+    """A car that takes something shows by taking less that the new limit is kept."""
+    return replace(fading, in_use=fading.in_use or belief.took_a > tolerated(0.0))
 
 
 def _not_over(belief: EvseState, at: datetime) -> tuple[Fading, ...]:
@@ -186,7 +194,7 @@ def _limit_confirmed(belief: EvseState, outcome: Confirmed) -> EvseState:
             replaced_by_a=grant.current_a,
             outlasts=max(g.ends_at for g in higher),
         )
-        fading = (*fading, last)
+        fading = (*fading, _seen(last, belief))
     return replace(
         belief,
         in_force=_following_on(belief.in_force, grant, outcome.at),

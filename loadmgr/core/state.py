@@ -39,13 +39,15 @@ class Fading:
     """A higher limit that was replaced: charger and car may still follow it until then.
 
     Where the charger meters its car, the car has to be seen below the new limit
-    as well: "Accepted" is not yet a smaller current.
+    as well: "Accepted" is not yet a smaller current, and neither is the nothing of a car
+    that took nothing before.
     """
 
     current_a: float
     until: datetime
     replaced_by_a: float | None = None  # None: time alone decides
     outlasts: datetime | None = None  # until then it holds where the new limit was not taken
+    in_use: bool = False  # its car was seen to take something
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +105,7 @@ class EvseState:
     energy_wh: float | None = None  # register now
     readings: tuple[EvseMeasured, ...] = ()  # the last few, oldest first
     drawn: Drawn | None = None  # by the last reading that told a current or a power
+    took_a: float = 0.0  # by the last such reading of this session, however old
     metered: bool = False  # it has ever told what its car draws
     phases: frozenset[Phase] | None = None  # measured to be used; None: not known
     draws_less_since: datetime | None = None  # below its limit without a break

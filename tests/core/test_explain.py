@@ -116,6 +116,18 @@ def test_who_waits_is_told_its_place_the_full_row_and_the_next_swap():
     assert places == {1, 2}
 
 
+def test_where_there_is_nothing_for_anybody_nobody_waits_for_a_turn():
+    talk = Talk(site_of(bay("A"), bay("B"), fuse_a=40.0))
+    talk.ready("A", "B")
+    talk.limits(0.0)
+    for name in "AB":
+        said = reason(talk, name)
+        assert (said.code, said.circuit, said.amps_a) == (Code.EXTERNAL_LIMIT, "main", 0.0)
+    talk = Talk(metered(bay("A"), bay("B"), fuse_a=63.0, worst_a=60.0))
+    talk.ready("A", "B")
+    assert {reason(talk, name).code for name in "AB"} == {Code.METER_LOST}
+
+
 def test_an_increase_that_is_held_back_says_until_when():
     talk = Talk(site_of(bay("A"), fuse_a=20.0))
     talk.ready("A")
@@ -213,7 +225,7 @@ def test_one_ampere_more_where_the_reason_points_helps_or_the_next_rung_is_named
             continue
         more = Talk(talk.site)
         more.state, more.now = talk.state, talk.now
-        _raise(more, said, _missing(talk, said) + (1.0 if said.position is None else 42.0))
+        _raise(more, said, _missing(talk, said) + _step(talk, said, name))
         after = more.plan().allocations[name]
         helped = after.current_a > allocation.current_a
         # Less than the wire can say is no help yet; the room has grown nevertheless.
@@ -229,6 +241,13 @@ def _missing(talk: Talk, said: Rung) -> float:
     row = next(r for r in talk.plan().rows if (r.circuit, r.phase) == (said.circuit, said.phase))
     unit = 1.0 if said.phase is not None else 3 * talk.site.voltage_v
     return max(0.0, row.building + row.reserved - row.usable) / unit
+
+
+def _step(talk: Talk, said: Rung, name: EvseId) -> float:
+    """An ampere; what several need who wait; or the first ampere that is any use. [A]"""
+    if said.position is not None:
+        return 42.0
+    return 1.0 if said.amps_a > 0 else talk.site.evse[name].min_a
 
 
 def _place(rung: Rung) -> tuple[object, ...]:

@@ -337,6 +337,54 @@ def test_a_session_that_was_said_to_have_ended_counts_while_its_current_is_still
     assert talk.ledger("A") == 32.0, "it is in quarantine"
 
 
+def test_a_car_that_takes_nothing_does_not_prove_that_its_charger_follows():
+    """Found by chaos, seed 17003502: 0 A was accepted and 14.1 A held, and its car only waited."""
+    talk = charging(14.1)
+    talk.draws("A", 0.0)
+    before = talk.of("A").in_force
+    assert before is not None
+    talk.holds("A", 0.0)
+    while talk.now < before.ends_at:
+        talk.draws("A", 0.0)
+        assert talk.ledger("A") == 14.1
+        talk.after(5)
+    talk.draws("A", 0.0)
+    assert talk.ledger("A") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("before_a", "after_a", "proves"),
+    [(14.0, 0.0, True), (14.0, 7.0, True), (0.0, 7.0, True), (0.0, 0.0, False), (0.5, 0.5, False)],
+)
+def test_a_car_that_takes_something_shows_that_its_charger_follows(before_a, after_a, proves):
+    talk = charging(14.1)
+    talk.draws("A", before_a)
+    talk.holds("A", 10.0)
+    talk.after(FOLLOWED + 1).draws("A", after_a)
+    assert talk.ledger("A") == (10.0 if proves else 14.1)
+
+
+def test_what_a_car_took_while_it_could_still_follow_its_old_limit_counts_as_well():
+    talk = charging(14.1)
+    talk.draws("A", 0.0)
+    talk.holds("A", 10.0)
+    talk.after(5).draws("A", 14.0)
+    talk.after(FOLLOWED).draws("A", 7.0)
+    assert talk.ledger("A") == 10.0
+
+
+def test_what_another_car_took_proves_nothing():
+    talk = charging(14.1)
+    talk.draws("A", 14.0)
+    talk.unplugs("A", "t-A")
+    talk.after(60).draws("A", 0.0)
+    talk.plugs("A", "t-B")
+    talk.holds("A", 14.1)
+    talk.holds("A", 10.0)
+    talk.after(FOLLOWED + 1).draws("A", 0.0)
+    assert talk.ledger("A") == 14.1
+
+
 def test_a_session_that_has_ended_counts_no_longer_when_nothing_is_told_any_more():
     talk = charging(20.0)
     talk.draws("A", 20.0)

@@ -270,7 +270,7 @@ def test_a_car_that_takes_nothing_gives_way_to_one_that_would():
     talk.obeys(30.0)
     first, other = ("B00", "B01") if talk.of("B00").proved_a > 0 else ("B01", "B00")
     talk.status(first, ConnectorStatus.SUSPENDED_EV)
-    talk.obeys(260.0, **{first: 0.0})
+    talk.obeys(400.0, **{first: 0.0})
     assert talk.of(other).proved_a > 0
 
 
