@@ -49,7 +49,9 @@ def drawn(evse: Evse, belief: EvseState, event: EvseMeasured, voltage_v: float) 
         return belief
     if event.terminal_a is None:
         current_a /= HIGH_VOLTAGE
-    return replace(belief, drawn=Drawn(at=event.at, current_a=current_a), took_a=current_a)
+    unmoved_a = belief.unmoved_a if current_a == belief.took_a else None
+    noted = Drawn(at=event.at, current_a=current_a)
+    return replace(belief, drawn=noted, took_a=current_a, unmoved_a=unmoved_a)
 
 
 def insisted(belief: EvseState, now: datetime) -> float:

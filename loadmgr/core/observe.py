@@ -169,6 +169,7 @@ def _forget_car(belief: EvseState) -> EvseState:
         session_start_wh=None,
         rests_since=None,
         took_a=0.0,
+        unmoved_a=None,
         phases=None,
         draws_less_since=None,
         on_since=None,

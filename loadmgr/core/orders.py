@@ -197,10 +197,17 @@ def _limit_confirmed(belief: EvseState, outcome: Confirmed) -> EvseState:
         fading = (*fading, _seen(last, belief))
     return replace(
         belief,
+        unmoved_a=_unmoved(belief, grant),
         in_force=_following_on(belief.in_force, grant, outcome.at),
         unknown=tuple(g for g in belief.unknown if g.serial > grant.serial),
         fading=fading,
     )
+
+
+def _unmoved(belief: EvseState, grant: Grant) -> float | None:
+    """How low its car was to go while its meter told one and the same: it may stand still."""
+    lowest = belief.took_a if belief.unmoved_a is None else belief.unmoved_a
+    return grant.current_a if grant.current_a < lowest else belief.unmoved_a
 
 
 def _following_on(before: Grant | None, grant: Grant, at: datetime) -> Grant:

@@ -76,7 +76,10 @@ def span(
         allowed = max((*lawful(belief, now), belief.fallback_a or 0.0))
         high = higher(high, _in_use(evse, belief, fresh, min(evse.max_a, allowed)))
     certain = lower(low, certain)
-    return Span(low, high, certain, lower(certain, lower(stays, _could(evse, belief, fresh[0]))))
+    followed = lower(stays, _could(evse, belief, fresh[0]))
+    if belief.unmoved_a is not None:
+        followed = lower(followed, evse.worst_a(belief.unmoved_a))
+    return Span(low, high, certain, lower(certain, followed))
 
 
 def _in_use(evse: Evse, belief: EvseState, fresh: list[EvseMeasured], current_a: float) -> PerPhase:

@@ -106,6 +106,7 @@ class EvseState:
     readings: tuple[EvseMeasured, ...] = ()  # the last few, oldest first
     drawn: Drawn | None = None  # by the last reading that told a current or a power
     took_a: float = 0.0  # by the last such reading of this session, however old
+    unmoved_a: float | None = None  # the lowest limit below that which was accepted meanwhile
     metered: bool = False  # it has ever told what its car draws
     phases: frozenset[Phase] | None = None  # measured to be used; None: not known
     draws_less_since: datetime | None = None  # below its limit without a break

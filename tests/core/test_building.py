@@ -10,6 +10,7 @@ from loadmgr.core import building
 from loadmgr.core.building import BUCKET, HOLD, believed
 from loadmgr.events import ReadMeter
 from loadmgr.model import CircuitId, ConnectorStatus, Meter, MeterId
+from loadmgr.units import PerPhase
 from tests.core.talk import L1, L2, L3, MAIN, Talk, bay, fuse, metered, site_of
 
 
@@ -38,6 +39,11 @@ def charging(car_a: float, building_a: float) -> Talk:
             talk.draws("A", car_a)
         talk.after(1).meter(building_a + car_a)
     return talk
+
+
+def lent(talk: Talk) -> PerPhase:
+    """What the gate counts with."""
+    return believed(talk.site, talk.state, talk.now, at_most=True)[MAIN]
 
 
 def lowered() -> Talk:
@@ -462,6 +468,28 @@ def test_what_a_car_drew_before_it_was_lowered_does_not_come_back_in_the_moment_
     talk.after(4).holds("A", 14.0)
     talk.after(0.3).meter(20.0, 20.0, 20.0)
     assert min(believed(talk.site, talk.state, talk.now)[MAIN]) == 14.0
+
+
+def test_one_and_the_same_reading_before_and_after_a_decrease_lends_nothing() -> None:
+    """Found by chaos, seed 19004718: its meter stood still at 13.3 A, and it was lent 5 A too much
+    when it was raised again before that could convict it.
+    """
+    talk = quiet()
+    talk.holds("A", 14.0)
+    talk.after(20).draws("A", 14.0)
+    talk.meter(24.0, 24.0, 24.0)
+    talk.holds("A", 8.0)
+    talk.after(10).draws("A", 14.0)
+    talk.meter(18.0, 18.0, 18.0)
+    talk.holds("A", 16.0)
+    for _ in range(12):
+        talk.after(5).draws("A", 14.0)
+        talk.meter(18.0, 18.0, 18.0)
+        assert min(lent(talk)) >= 10.0
+    for _ in range(8):
+        talk.after(5).draws("A", 15.0)
+        talk.meter(25.0, 25.0, 25.0)
+    assert min(lent(talk)) == pytest.approx(10.0)
 
 
 def test_what_a_charger_tells_long_after_it_gave_nothing_makes_the_building_no_smaller() -> None:

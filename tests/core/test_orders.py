@@ -457,6 +457,7 @@ def full_belief() -> EvseState:
     return replace(
         talk.of("A"),
         offline_since=ago,
+        unmoved_a=6.0,
         status=ConnectorStatus.CHARGING,
         rests_since=ago,
         fallback_written=1,

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from loadmgr.events import (
     ReadFallback,
+    ReadMeter,
     SetAvailability,
     SetFallback,
     SetLimit,
@@ -63,7 +64,8 @@ def test_a_charger_that_burns_a_fuse_is_stopped_without_delay() -> None:
             talk.after(1).meter(shown_a, 26.0, 26.0)
             for order in talk.due():
                 talk.confirms(talk.sends(order), 0.0)
-                told.append(type(order))
+                if not isinstance(order, ReadMeter):
+                    told.append(type(order))
         assert told[:2] == orders, "1.45 times 63 A are 91 A"
 
 
