@@ -18,10 +18,10 @@ from datetime import datetime, timedelta
 from itertools import permutations
 
 from loadmgr.core import marks, proof
-from loadmgr.core.conduct import site_current
+from loadmgr.core.conduct import HIGH_VOLTAGE, site_current
 from loadmgr.core.marks import CLEAR_A, DRIFT_A, Change
 from loadmgr.core.state import ORDERS, Doubt, EvseState, Marks, MeterState, Places, State
-from loadmgr.events import CircuitMeasured, MeterDoubted
+from loadmgr.events import CircuitMeasured, EvseMeasured, MeterDoubted
 from loadmgr.model import Evse, Meter, MeterId, Site
 from loadmgr.units import NOTHING, PHASES, PerPhase, Phase, add, lower, on_each
 
@@ -243,7 +243,7 @@ def _contradicted(
         if not belief.readings or belief.quarantine is not None:
             continue
         if told_since is None or belief.readings[-1].at > told_since:
-            least = add(least, _least(evse, belief, now))
+            least = add(least, _least(evse, belief, now, site.voltage_v))
             total_a += _least_total(belief, now, site.voltage_v)
             if not evse.wiring.known:
                 somewhere.append((evse, _least_highest(belief, now)))
@@ -261,16 +261,24 @@ def _contradicted(
     return any(a < b for a, b in zip(shown_a, enough_a, strict=True))
 
 
-def _least(evse: Evse, belief: EvseState, now: datetime) -> PerPhase:
+def _least(evse: Evse, belief: EvseState, now: datetime, voltage_v: float) -> PerPhase:
+    """The least of what it has told of late of each phase. [A]"""
     found: PerPhase | None = None
     for reading in belief.readings[-BRACKET:]:
         if now - reading.at > FRESH:
             continue
         seen = site_current(evse, reading)
         if seen is None:
-            return NOTHING
+            seen = _by_power(evse, reading, voltage_v)
         found = seen if found is None else lower(found, seen)
     return found or NOTHING
+
+
+def _by_power(evse: Evse, reading: EvseMeasured, voltage_v: float) -> PerPhase:
+    """The least current that a power alone can be: one conductor carries all of it. [A]"""
+    if not evse.wiring.known or len(evse.wiring.terminals) > 1:
+        return NOTHING
+    return evse.worst_a((reading.power_w or 0.0) / voltage_v / HIGH_VOLTAGE)
 
 
 def _fits_nowhere(evse: Evse, current_a: float, least: PerPhase, shown_a: PerPhase) -> bool:

@@ -70,6 +70,20 @@ def test_a_meter_with_a_wrong_ratio_is_doubted_once_newer_readings_say_so_too() 
     )
 
 
+def test_a_power_in_one_conductor_is_its_current_and_exchanged_phases_are_found_out() -> None:
+    """Found by chaos, seed 20001317: no numbers for currents, 3,450 W in L1, 4 A shown there."""
+    for terminals, found in (((L1,), True), ((L1, L2, L3), False)):
+        site = metered(bay("A", "main", *terminals))
+        talk = Talk(replace(site, meters=(replace(site.meters[0], feeds_in=False),)))
+        talk.ready("A")
+        talk.building(6.0, 4.0, 5.0)
+        talk.holds("A", 15.4)
+        for _ in range(6):
+            talk.after(5).draws("A", power_w=3450.0)
+            talk.meter(4.1, 20.7, 5.0)
+        assert lost(talk) is found, "on three phases it may be 5 A in each"
+
+
 def test_a_meter_that_begins_to_lie_while_a_car_stops_is_found_out() -> None:
     """Found by chaos, seed 10000901: an honest sample looked too small for a car that had stopped,
     and all that was said later was held against that one alone.
