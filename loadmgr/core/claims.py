@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from loadmgr.core.conduct import insisted
+from loadmgr.core.conduct import insisted, used_up
 from loadmgr.core.envelope import ROWS, load_on
 from loadmgr.core.ledger import per_phase
 from loadmgr.core.state import EvseState, State
@@ -17,7 +18,7 @@ from loadmgr.units import PerPhase
 SETTLED = timedelta(seconds=60)  # a car that left part of its limit unused for so long means it
 RESTING = timedelta(minutes=3)  # and one that took nothing for so long is full, or waits by itself
 UNHEARD_FOR = timedelta(seconds=90)  # longer than the pace of the slowest that tell by themselves
-HEADROOM_A = 2.0  # left above what a car draws, so that it can come back up
+STEP_A = 0.5  # in which the limit of such a car goes down with it, for a tenth is no message
 UNSAID_WH = 40_000.0  # what a car is planned with that has not said what it needs
 HARDLY_WH = 2_000.0  # and what it is planned with once it has had that
 URGENT = 0.75  # of the time left has to be spent charging
@@ -137,9 +138,13 @@ def _ceilings(evse: Evse, belief: EvseState, now: datetime) -> list[Rung]:
     if drawn < 1.0 and since >= RESTING and _suspended(belief):
         found.append(Rung(code=Code.CAR_FINISHED, amps_a=evse.min_a))
     elif drawn >= 1.0 and since >= SETTLED:
-        most = max(evse.min_a, drawn + HEADROOM_A)
+        most = max(evse.min_a, _step_above(used_up(drawn)))
         found.append(Rung(code=Code.CAR_DRAWS_LESS, amps_a=most))
     return found
+
+
+def _step_above(current_a: float) -> float:
+    return STEP_A * math.ceil(round(current_a / STEP_A, 6))
 
 
 def _drawn(belief: EvseState) -> float | None:

@@ -42,10 +42,15 @@ class Row:
         return self.usable - max(self.building, self.calm_building)
 
 
-def rows(site: Site, state: State, now: datetime) -> Mapping[CircuitId, tuple[Row, ...]]:
-    """Every ceiling of every circuit as it stands now, four rows each."""
+def rows(
+    site: Site, state: State, now: datetime, *, at_most: bool = False
+) -> Mapping[CircuitId, tuple[Row, ...]]:
+    """Every ceiling of every circuit as it stands now, four rows each.
+
+    With `at_most` less is left: what may be lent out, and not what is planned with.
+    """
     limits = failsafe.limits(site, state, now)
-    load = building.believed(site, state, now)
+    load = building.believed(site, state, now, at_most=at_most)
     calm = building.believed(site, state, now, calm=True)
     return {
         circuit.id: tuple(

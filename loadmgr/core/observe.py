@@ -143,23 +143,19 @@ def _session_ended(site: Site, state: State, event: SessionEnded) -> State:
 
 
 def _fade_limit(belief: EvseState, event: SessionStarted | SessionEnded) -> EvseState:
-    """The transaction that a limit belonged to is over: it counts until the car has followed, and
-    has been seen to where its charger goes on telling what flows.
+    """The transaction that its limits belonged to is over: they count until the car has followed,
+    and has been seen to where its charger goes on telling what flows. One that was replaced, and
+    may not have been, has ended with them.
     """
-    if belief.in_force is None:
+    held = [f for f in belief.fading if f.outlasts is not None]
+    ended_a = [f.current_a for f in held]
+    if belief.in_force is not None:
+        ended_a.append(belief.in_force.current_a)
+    if not ended_a:
         return belief
-    return replace(
-        belief,
-        in_force=None,
-        fading=(
-            *belief.fading,
-            Fading(
-                current_a=belief.in_force.current_a,
-                until=event.at + FOLLOW,
-                replaced_by_a=0.0,
-            ),
-        ),
-    )
+    last = Fading(current_a=max(ended_a), until=event.at + FOLLOW, replaced_by_a=0.0)
+    others = (f for f in belief.fading if f.outlasts is None)
+    return replace(belief, in_force=None, fading=(*others, last))
 
 
 def _forget_car(belief: EvseState) -> EvseState:

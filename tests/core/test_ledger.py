@@ -337,6 +337,27 @@ def test_a_session_that_was_said_to_have_ended_counts_while_its_current_is_still
     assert talk.ledger("A") == 32.0, "it is in quarantine"
 
 
+def test_a_limit_that_was_replaced_ends_with_its_transaction_whether_the_new_one_was_kept_or_not():
+    """The room of a car that has left is not held back until a limit of its own would end."""
+    talk = charging(20.0)
+    talk.draws("A", 12.0)
+    talk.holds("A", 19.0)
+    talk.unplugs("A", "t-A")
+    talk.after(FOLLOWED - 1)
+    assert talk.ledger("A") == 20.0
+    talk.after(1.1)
+    assert talk.ledger("A") == 0.0
+
+
+def test_nor_does_that_end_while_its_current_is_still_told():
+    talk = charging(20.0)
+    talk.draws("A", 12.0)
+    talk.holds("A", 19.0)
+    talk.unplugs("A", "t-A")
+    talk.after(FOLLOWED + 1).draws("A", 12.0)
+    assert talk.ledger("A") == 20.0
+
+
 def test_a_car_that_takes_nothing_does_not_prove_that_its_charger_follows():
     """Found by chaos, seed 17003502: 0 A was accepted and 14.1 A held, and its car only waited."""
     talk = charging(14.1)

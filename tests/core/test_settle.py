@@ -15,7 +15,7 @@ import solver
 from loadmgr.core.assemble import assemble
 from loadmgr.core.claims import reserved
 from loadmgr.core.grounds import grounds
-from loadmgr.core.settle import INCREASES_APART, Settled, settle
+from loadmgr.core.settle import INCREASES_APART, Settled, kept_out, settle
 from loadmgr.events import SetLimit
 from loadmgr.model import ConnectorStatus, Offline, Policy, Share, Tariff
 from loadmgr.units import PerPhase, floor_to_wire
@@ -334,8 +334,32 @@ def test_a_decrease_is_never_held_back():
 def test_a_car_that_draws_less_for_a_minute_leaves_the_rest_to_the_others():
     talk = park(2, 40.0)
     talk.obeys(120.0, B00=10.0)
-    assert talk.target("B00") == 12.0, "what it draws and a little above"
-    assert talk.target("B01") == 28.0
+    assert talk.target("B00") == 11.5, "what it draws and a little above"
+    assert talk.target("B01") == 28.5
+
+
+@pytest.mark.parametrize("limit_a", [6.9, 7.9, 15.9, 31.9])
+def test_a_charger_that_takes_whole_amperes_uses_all_of_its_limit(limit_a):
+    talk = park(1, limit_a)
+    talk.obeys(120.0, B00=float(int(limit_a)))
+    assert talk.of("B00").draws_less_since is None
+
+
+def test_nor_does_a_car_draw_less_that_draws_a_twentieth_less_than_it_may():
+    """Its limit would follow it down, and it would draw a twentieth less once more."""
+    talk = park(1, 32.0)
+    for _ in range(60):
+        talk.obeys(10.0, B00=0.95 * talk.of("B00").proved_a)
+    assert talk.target("B00") == 32.0
+
+
+def test_the_limit_of_a_car_that_fills_up_goes_down_in_steps():
+    talk = park(2, 40.0)
+    seen = set()
+    for tenth in range(200, 100, -1):
+        talk.obeys(10.0, B00=min(tenth / 10, talk.of("B00").proved_a))
+        seen.add(talk.target("B00"))
+    assert len(seen) < 25, "half amperes from 20 A to 12 A"
 
 
 def test_a_car_that_can_take_more_again_gets_more_again():
@@ -362,6 +386,31 @@ def moment(talk: Talk, planned_a: Sequence[float] | None = None) -> Settled:
     question = assemble(talk.site, talk.state, talk.now, seen.rows, seen.claims, rest)
     planned = None if planned_a is None else np.array(planned_a, dtype=float)
     return settle(talk.site, seen.claims, question, planned, talk.now)
+
+
+def somebody_is_kept_out(talk: Talk) -> bool:
+    claims = grounds(talk.site, talk.state, talk.now).claims
+    return kept_out(talk.site, claims, moment(talk), talk.now)
+
+
+def test_who_was_to_start_and_could_not_for_a_slice_and_a_minute_is_kept_out():
+    talk = park(1, 20.0)
+    talk.after(900)
+    assert not somebody_is_kept_out(talk)
+    talk.after(0.1)
+    assert somebody_is_kept_out(talk)
+    talk.holds("B00", 20.0)
+    assert not somebody_is_kept_out(talk)
+
+
+def test_who_does_not_take_what_it_is_told_or_is_not_to_start_is_kept_out_by_nobody():
+    talk = park(1, 20.0)
+    talk.after(901)
+    talk.refuses(talk.orders("B00", 0.0))
+    assert not somebody_is_kept_out(talk)
+    talk = park(1, 5.0)
+    talk.after(901)
+    assert not somebody_is_kept_out(talk)
 
 
 def test_what_is_left_on_each_row_and_what_stopped_each_car_is_told():
