@@ -25,6 +25,11 @@ from loadmgr.units import PerPhase, higher
 LONGEST = timedelta(seconds=30)
 """After so long everything is thought over, whatever stayed as it was: needs and hours move on."""
 
+KEPT_OUT = timedelta(seconds=60)
+"""Who is to start for so long and does not is kept out by the gate: others have made room, and it
+counts with more than the plan does, with all that a car draws on a phase that nobody knows.
+"""
+
 ENDS_BY_TIME = frozenset({Code.RAMP, Code.WAITING_TURN})
 
 
@@ -65,6 +70,19 @@ def still_good(site: Site, plan: Plan, then: Grounds, now: Grounds) -> bool:
         and _on_course(plan, then, now)
         and _as_full(site, plan, then, now)
     )
+
+
+def to_start(
+    plan: Plan, seen: Grounds, since: Mapping[EvseId, datetime]
+) -> Mapping[EvseId, datetime]:
+    """Who is to start by a plan and has not, though it takes what it is told, and since when."""
+    return {
+        claim.evse.id: since.get(claim.evse.id, seen.at)
+        for claim in seen.claims
+        if plan.allocations[claim.evse.id].current_a > 0
+        and claim.belief.on_since is None
+        and claim.belief.failures == 0
+    }
 
 
 def _asking(site: Site, at: Grounds) -> list[Any]:

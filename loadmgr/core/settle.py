@@ -23,7 +23,6 @@ from solver.fair import max_min
 from solver.problem import Floats, Ints
 
 INCREASES_APART = timedelta(seconds=12)
-KEPT_OUT = timedelta(seconds=60)  # beyond its slice: longer than others take to make room
 WORTH_RAISING_A = 1.0  # a smaller gain is not worth a message, unless it is the last one
 
 
@@ -84,21 +83,6 @@ def settle(
         bottleneck={c.evse.id: int(r) for c, r in zip(claims, bottleneck, strict=True)},
         waits_for_price=frozenset(claims[i].evse.id for i in cheap),
         held_back=held,
-    )
-
-
-def kept_out(site: Site, claims: Sequence[Claim], settled: Settled, now: datetime) -> bool:
-    """Somebody is to start, and has long not: the gate counts with more than the plan does, with
-    all that a car draws on a phase that nobody knows. So others have to make room for that as well.
-    """
-    longest = timedelta(seconds=site.policy.rotate_every_s) + KEPT_OUT
-    return any(
-        settled.current_a[claim.evse.id] > 0
-        and claim.belief.on_since is None
-        and claim.belief.off_since is not None
-        and claim.belief.failures == 0
-        and now - claim.belief.off_since > longest
-        for claim in claims
     )
 
 

@@ -14,7 +14,6 @@ sent, and when it is safe to send it, is decided in `dispatch`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -22,13 +21,13 @@ import numpy as np
 import solver
 from loadmgr.core import envelope, explain
 from loadmgr.core.alarms import alarms
-from loadmgr.core.assemble import Question, assemble
+from loadmgr.core.assemble import assemble
 from loadmgr.core.claims import reserved
 from loadmgr.core.envelope import Row, load_on
 from loadmgr.core.grounds import Grounds, grounds
 from loadmgr.core.ledger import per_circuit
 from loadmgr.core.outlook import forecast, shortfalls
-from loadmgr.core.settle import Settled, kept_out, settle
+from loadmgr.core.settle import Settled, settle
 from loadmgr.core.state import State
 from loadmgr.model import CircuitId, EvseId, Plan, RowUse, Site, SolveReport
 from loadmgr.units import PerPhase
@@ -45,6 +44,8 @@ def tick(
     now: datetime,
     solve: Solve = solver.solve,
     seen: Grounds | None = None,
+    *,
+    at_most: bool = False,
 ) -> Plan:
     """Decide what every EVSE is to have from now on.
 
@@ -59,39 +60,24 @@ def tick(
         or none at all, leaves the decision to the rule (fair shares of this moment).
     seen
         The grounds of this very moment, where somebody has looked already.
+    at_most
+        Of the building count all that the gate counts, because it keeps somebody out.
     """
     seen = seen or grounds(site, state, now)
-    found = _decided(site, state, now, solve, seen)
-    if kept_out(site, seen.claims, found.settled, now):
-        seen = replace(seen, rows=envelope.rows(site, state, now, at_most=True))
-        found = _decided(site, state, now, solve, seen)
-    rows, sharing, question, settled = seen.rows, seen.claims, found.question, found.settled
+    rows = envelope.rows(site, state, now, at_most=True) if at_most else seen.rows
+    ledger, sharing, lost = seen.ledger, seen.claims, seen.lost
+    question = assemble(site, state, now, rows, sharing, reserved(sharing, ledger))
+    solution, report = _ask(solve, question.problem)
+    settled = settle(site, sharing, question, None if solution is None else solution.x[:, 0], now)
     return Plan(
         at=now,
-        allocations=explain.allocations(site, state, now, rows, sharing, settled, seen.lost),
-        rows=_row_uses(site, rows, seen.ledger, settled),
-        forecast=forecast(site, question, sharing, found.solution, settled),
-        shortfalls=shortfalls(site, question, sharing, found.solution, now),
-        solve=found.report,
-        alarms=alarms(site, state, question, seen.lost),
+        allocations=explain.allocations(site, state, now, rows, sharing, settled, lost),
+        rows=_row_uses(site, rows, ledger, settled),
+        forecast=forecast(site, question, sharing, solution, settled),
+        shortfalls=shortfalls(site, question, sharing, solution, now),
+        solve=report,
+        alarms=alarms(site, state, question, lost),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Decided:
-    question: Question
-    solution: Solution | None
-    report: SolveReport
-    settled: Settled
-
-
-def _decided(site: Site, state: State, now: datetime, solve: Solve, seen: Grounds) -> _Decided:
-    sharing = seen.claims
-    question = assemble(site, state, now, seen.rows, sharing, reserved(sharing, seen.ledger))
-    solution, report = _ask(solve, question.problem)
-    planned_a = None if solution is None else solution.x[:, 0]
-    settled = settle(site, sharing, question, planned_a, now)
-    return _Decided(question=question, solution=solution, report=report, settled=settled)
 
 
 def _ask(solve: Solve, problem: Problem) -> tuple[Solution | None, SolveReport]:

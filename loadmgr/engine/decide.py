@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Protocol
 
 import solver
-from loadmgr.core.grounds import Grounds, grounds, still_good
+from loadmgr.core.grounds import KEPT_OUT, Grounds, grounds, still_good, to_start
 from loadmgr.core.state import State
 from loadmgr.core.tick import Solve, tick
 from loadmgr.engine.recent import Recent
 from loadmgr.engine.sideline import Sideline
-from loadmgr.model import Plan, Site
+from loadmgr.model import EvseId, Plan, Site
 from solver import Problem, Solution
 
 SOLVER_MAY_TAKE_S = 1.0
@@ -41,16 +41,25 @@ class Attentive:
     def __init__(self, solve: Solve) -> None:
         self._solve = solve
         self._last: tuple[Site, Plan, Grounds] | None = None
+        self._to_start: Mapping[EvseId, datetime] = {}
 
     def __call__(self, site: Site, state: State, now: datetime) -> Plan:
         seen = grounds(site, state, now)
-        if self._last is not None:
-            known, plan, then = self._last
-            if known is site and still_good(site, plan, then, seen):
-                return replace(plan, at=now)
-        plan = tick(site, state, now, self._solve, seen)
-        self._last = site, plan, seen
+        plan = self._still_good(site, seen)
+        if plan is None:
+            kept_out = any(now - since > KEPT_OUT for since in self._to_start.values())
+            plan = tick(site, state, now, self._solve, seen, at_most=kept_out)
+            self._last = site, plan, seen
+        self._to_start = to_start(plan, seen, self._to_start)
         return plan
+
+    def _still_good(self, site: Site, seen: Grounds) -> Plan | None:
+        if self._last is None:
+            return None
+        known, plan, then = self._last
+        if known is not site or not still_good(site, plan, then, seen):
+            return None
+        return replace(plan, at=seen.at)
 
 
 class Inline:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from loadmgr.core import building
-from loadmgr.model import Policy, Wiring
+from loadmgr.model import Wiring
 from tests.core.talk import L1, L2, L3, MAIN, Talk, bay, metered
 
 UNKNOWN = Wiring((L1, L2, L3), known=False)
@@ -155,25 +155,3 @@ def test_a_building_that_grows_beside_a_car_on_its_way_up_does_not_stay_in_its_s
         talk.after(5).draws("B", 16.0, 0.0, 0.0)
         talk.meter(11.0, 15.0, 28.0)
     assert load(talk) == pytest.approx((11.0, 15.0, 21.0)), "on L3 are 7 A of the car's at least"
-
-
-def test_who_is_kept_out_by_a_car_on_a_phase_nobody_knows_gets_its_turn_all_the_same():
-    """The plan takes that car off the meter and the gate does not: there it counts twice."""
-    policy = Policy(rotate_every_s=300.0)
-    talk = Talk(metered(bay("A", wiring=UNKNOWN), bay("B"), fuse_a=24.0, policy=policy))
-    talk.ready("A", "B", plugged=False)
-    talk.building(4.0, 4.0, 6.0)
-    talk.plugs("A", "t-A")
-    for second in range(900):
-        if second == 120:
-            talk.plugs("B", "t-B")
-        for order in talk.due():
-            talk.confirms(talk.sends(order))
-        one, all_three = min(9.0, talk.of("A").proved_a), talk.of("B").proved_a
-        if second % 5 == 0:
-            talk.draws("A", one, 0.0, 0.0)
-            talk.draws("B", all_three)
-        talk.after(1).meter(4.0 + all_three, 4.0 + all_three, 6.0 + all_three + one)
-        if all_three:
-            break
-    assert 120 + 300 < second < 120 + 300 + 60 + 60

@@ -15,7 +15,7 @@ import solver
 from loadmgr.core.assemble import assemble
 from loadmgr.core.claims import reserved
 from loadmgr.core.grounds import grounds
-from loadmgr.core.settle import INCREASES_APART, Settled, kept_out, settle
+from loadmgr.core.settle import INCREASES_APART, Settled, settle
 from loadmgr.events import SetLimit
 from loadmgr.model import ConnectorStatus, Offline, Policy, Share, Tariff
 from loadmgr.units import PerPhase, floor_to_wire
@@ -386,31 +386,6 @@ def moment(talk: Talk, planned_a: Sequence[float] | None = None) -> Settled:
     question = assemble(talk.site, talk.state, talk.now, seen.rows, seen.claims, rest)
     planned = None if planned_a is None else np.array(planned_a, dtype=float)
     return settle(talk.site, seen.claims, question, planned, talk.now)
-
-
-def somebody_is_kept_out(talk: Talk) -> bool:
-    claims = grounds(talk.site, talk.state, talk.now).claims
-    return kept_out(talk.site, claims, moment(talk), talk.now)
-
-
-def test_who_was_to_start_and_could_not_for_a_slice_and_a_minute_is_kept_out():
-    talk = park(1, 20.0)
-    talk.after(900)
-    assert not somebody_is_kept_out(talk)
-    talk.after(0.1)
-    assert somebody_is_kept_out(talk)
-    talk.holds("B00", 20.0)
-    assert not somebody_is_kept_out(talk)
-
-
-def test_who_does_not_take_what_it_is_told_or_is_not_to_start_is_kept_out_by_nobody():
-    talk = park(1, 20.0)
-    talk.after(901)
-    talk.refuses(talk.orders("B00", 0.0))
-    assert not somebody_is_kept_out(talk)
-    talk = park(1, 5.0)
-    talk.after(901)
-    assert not somebody_is_kept_out(talk)
 
 
 def test_what_is_left_on_each_row_and_what_stopped_each_car_is_told():

@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 
 import solver
-from loadmgr.engine.decide import Guarded
+from loadmgr.core.dispatch import due
+from loadmgr.core.grounds import grounds, to_start
+from loadmgr.engine.decide import Attentive, Guarded
+from loadmgr.model import Policy, Wiring
 from solver import Problem, Solution
-from tests.core.talk import Talk, bay, site_of
+from tests.core.talk import L1, L2, L3, Talk, bay, metered, no_answer, site_of
 
 
 @pytest.fixture
@@ -108,3 +111,58 @@ def _tiny() -> dict[str, object]:
         "energy": np.ones(1),
         "value": one,
     }
+
+
+# ── Who is kept out by the gate ───────────────────────────────────────────────────────────
+
+
+def beside_a_car_on_a_phase_nobody_knows() -> Talk:
+    """The plan takes its 9 A off the meter and the gate does not: there they count twice."""
+    unknown = Wiring((L1, L2, L3), known=False)
+    policy = Policy(rotate_every_s=300.0)
+    talk = Talk(metered(bay("A", wiring=unknown), bay("B"), fuse_a=24.0, policy=policy))
+    talk.ready("A", "B", plugged=False)
+    talk.building(4.0, 4.0, 6.0)
+    talk.plugs("A", "t-A")
+    return talk
+
+
+def charge(talk: Talk, decide: Attentive, seconds: int) -> int | None:
+    """After how many seconds the second car has started."""
+    for second in range(seconds):
+        plan = decide(talk.site, talk.state, talk.now)
+        for order in due(talk.site, talk.state, plan, talk.now):
+            talk.confirms(talk.sends(order))
+        one, all_three = min(9.0, talk.of("A").proved_a), talk.of("B").proved_a
+        if all_three:
+            return second
+        if second % 5 == 0:
+            talk.draws("A", one, 0.0, 0.0)
+        talk.after(1).meter(4.0, 4.0, 6.0 + one)
+    return None
+
+
+def test_who_is_kept_out_gets_its_turn_all_the_same():
+    talk, decide = beside_a_car_on_a_phase_nobody_knows(), Attentive(no_answer)
+    charge(talk, decide, 120)
+    talk.plugs("B", "t-B")
+    started = charge(talk, decide, 900)
+    assert started is not None and 300 - 120 < started < 300 + 120
+
+
+def test_who_does_not_take_what_it_is_told_is_kept_out_by_nobody():
+    talk = beside_a_car_on_a_phase_nobody_knows()
+    talk.plugs("B", "t-B")
+    seen = grounds(talk.site, talk.state, talk.now)
+    plan = talk.plan()
+    assert to_start(plan, seen, {}) == {"A": talk.now, "B": talk.now}
+    talk.refuses(talk.orders("B", 6.0))
+    talk.holds("A", 6.0)
+    assert to_start(plan, grounds(talk.site, talk.state, talk.now), {}) == {}
+
+
+def test_since_when_somebody_is_to_start_is_remembered_until_it_has():
+    talk = beside_a_car_on_a_phase_nobody_knows()
+    since = to_start(talk.plan(), grounds(talk.site, talk.state, talk.now), {})
+    plan = talk.after(5).plan()
+    assert to_start(plan, grounds(talk.site, talk.state, talk.now), since) == since
