@@ -626,3 +626,17 @@ def test_an_order_that_never_left_says_nothing_about_the_station():
     order = talk.orders("A", 10.0)
     talk.hears(Refused(at=talk.now, serial=order.serial, evse=A, connection=1, asked=False))
     assert talk.of("A").retry_at == talk.now + RETRY_FIRST, "but not at once"
+
+
+def test_one_and_the_same_number_outlives_the_lowest_of_the_limits_that_were_accepted():
+    talk = proved()
+    talk.holds("A", 14.0)
+    talk.draws("A", 14.0)
+    talk.holds("A", 14.0)
+    assert talk.of("A").unmoved_a is None, "no decrease"
+    for accepted_a, lowest_a in ((8.0, 8.0), (16.0, 8.0), (8.0, 8.0), (6.0, 6.0)):
+        talk.holds("A", accepted_a)
+        talk.draws("A", 14.0)
+        assert talk.of("A").unmoved_a == lowest_a
+    talk.draws("A", 6.0)
+    assert talk.of("A").unmoved_a is None

@@ -65,6 +65,20 @@ def test_who_does_not_tell_on_demand_is_asked_twice_and_is_no_worse_for_it():
     assert talk.of("A").declined == 0
 
 
+def test_who_told_on_demand_in_between_has_not_declined_twice_in_a_row():
+    talk = ramping()
+    (order,) = asked(talk)
+    talk.refuses(talk.sends(order))
+    talk.after(4).meter(22.0, 22.0, 22.0)
+    (order,) = asked(talk)
+    talk.confirms(talk.sends(order))
+    assert talk.of("A").declined == 0
+    talk.after(4).meter(24.0, 24.0, 24.0)
+    (order,) = asked(talk)
+    talk.loses(talk.sends(order))
+    assert talk.of("A").declined == 0, "what is lost says nothing"
+
+
 def test_a_charger_that_may_convict_a_meter_is_asked_at_once():
     """Found by chaos, seed 100401: the lie was told for 8 s more, and then the link was gone."""
     site = metered(bay("A"), fuse_a=40.0)
