@@ -97,7 +97,7 @@ def phases(evse: Evse, belief: EvseState, event: EvseMeasured) -> EvseState:
 def used_up(drawn_a: float) -> float:
     """The highest limit that a car may be using all of while it draws so much. [A]
 
-    Chargers that take whole amperes leave 0.9 A of one, and some cars 5 %, or 1.6 A of 32 A.
+    Neither whole amperes, which leave up to 0.9 A, nor a twentieth less than 32 A mean less.
     """
     return drawn_a * 1.03 + 0.8
 

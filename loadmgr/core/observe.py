@@ -145,16 +145,17 @@ def _session_ended(site: Site, state: State, event: SessionEnded) -> State:
 def _fade_limit(belief: EvseState, event: SessionStarted | SessionEnded) -> EvseState:
     """The transaction that its limits belonged to is over: they count until the car has followed,
     and has been seen to where its charger goes on telling what flows. One that was replaced, and
-    may not have been, has ended with them.
+    may not have been, ends with them where the end was told, and not only another one named.
     """
-    held = [f for f in belief.fading if f.outlasts is not None]
-    ended_a = [f.current_a for f in held]
+    ended = isinstance(event, SessionEnded)
+    over = [f for f in belief.fading if ended and f.outlasts is not None]
+    over_a = [f.current_a for f in over]
     if belief.in_force is not None:
-        ended_a.append(belief.in_force.current_a)
-    if not ended_a:
+        over_a.append(belief.in_force.current_a)
+    if not over_a:
         return belief
-    last = Fading(current_a=max(ended_a), until=event.at + FOLLOW, replaced_by_a=0.0)
-    others = (f for f in belief.fading if f.outlasts is None)
+    last = Fading(current_a=max(over_a), until=event.at + FOLLOW, replaced_by_a=0.0)
+    others = (f for f in belief.fading if f not in over)
     return replace(belief, in_force=None, fading=(*others, last))
 
 

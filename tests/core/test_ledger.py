@@ -349,6 +349,16 @@ def test_a_limit_that_was_replaced_ends_with_its_transaction_whether_the_new_one
     assert talk.ledger("A") == 0.0
 
 
+def test_another_transaction_alone_does_not_end_a_limit_that_may_not_have_been_replaced():
+    """It may be the same car under another number."""
+    talk = charging(20.0)
+    talk.draws("A", 12.0)
+    talk.holds("A", 19.0)
+    talk.plugs("A", "t-B")
+    talk.after(FOLLOWED + 32)
+    assert talk.ledger("A") == 20.0
+
+
 def test_nor_does_that_end_while_its_current_is_still_told():
     talk = charging(20.0)
     talk.draws("A", 12.0)

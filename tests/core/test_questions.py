@@ -48,15 +48,20 @@ def test_a_car_is_not_asked_while_the_meter_shows_nothing_new():
     assert not asked(talk)
 
 
-def test_who_does_not_tell_on_demand_is_asked_twice_and_is_no_worse_for_it():
-    """The first refusal may be chance (slow chargers, seed 9110039): a step behind a ramp was seen
-    5 s later.
-    """
+def declined_once() -> tuple[Talk, Order]:
     talk = ramping()
     (order,) = asked(talk)
     talk.refuses(talk.sends(order))
     talk.after(4).meter(22.0, 22.0, 22.0)
     (order,) = asked(talk)
+    return talk, order
+
+
+def test_who_does_not_tell_on_demand_is_asked_twice_and_is_no_worse_for_it():
+    """The first refusal may be chance (slow chargers, seed 9110039): a step behind a ramp was seen
+    5 s later.
+    """
+    talk, order = declined_once()
     talk.refuses(talk.sends(order))
     talk.after(4).meter(24.0, 24.0, 24.0)
     assert not asked(talk)
@@ -66,11 +71,7 @@ def test_who_does_not_tell_on_demand_is_asked_twice_and_is_no_worse_for_it():
 
 
 def test_who_told_on_demand_in_between_has_not_declined_twice_in_a_row():
-    talk = ramping()
-    (order,) = asked(talk)
-    talk.refuses(talk.sends(order))
-    talk.after(4).meter(22.0, 22.0, 22.0)
-    (order,) = asked(talk)
+    talk, order = declined_once()
     talk.confirms(talk.sends(order))
     assert talk.of("A").declined == 0
     talk.after(4).meter(24.0, 24.0, 24.0)
